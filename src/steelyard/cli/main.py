@@ -1,0 +1,38 @@
+"""The `steelyard` command group; each subcommand is a module that is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS: dict[str, str] = {}
+"""Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""
+
+
+class LazyGroup(click.Group):
+    """Lists every command from `COMMANDS` without importing it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        # lazy: starting `steelyard --help` must take under 200 ms
+        module = importlib.import_module(f"steelyard.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the table of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="steelyard")
+def main() -> None:
+    """Which model, harness, provider and settings to use for your own work, with intervals and cost."""

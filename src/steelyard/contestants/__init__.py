@@ -1,0 +1,4 @@
+"""What is measured: endpoint, the user's application, recording, embedded model.
+
+Does not grade.
+"""

@@ -1,0 +1,4 @@
+"""The frozen nouns that reach disk: one file each, content-hashed, format-versioned.
+
+They do nothing: no clock, disk, network. Everybody may import them.
+"""
