@@ -6,7 +6,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: demo test test-all check fmt bench models lock clean
 
-$(VENV)/core.stamp: requirements/core.txt pyproject.toml
+$(VENV)/core.stamp: requirements/core.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/core.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -1,0 +1,194 @@
+"""The ledger's Protocols and the values that they speak. SQLite and PostgreSQL implement them alike.
+
+A ledger is named by a *place*: a folder (SQLite inside) or a `postgresql://` address. One run has one chain and at
+most one writer at a time; votes, annotations and imports are chains of their own. `append` returns when its records
+are durable: what it acknowledged survives kill -9 and power loss, and nothing of a batch that it did not acknowledge
+is counted as finished unless it is whole. Nothing here computes a statistic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from steelyard.schema.plan import Plan
+from steelyard.schema.record import Record
+from steelyard.schema.reply import Reply
+from steelyard.schema.score import Score
+from steelyard.schema.task import SuiteHeader, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run at a glance. `status` is `running` (a live writer), `open` (none, can be resumed) or how it closed."""
+
+    run: str
+    name: str
+    status: str
+    created_at: int
+    plan_hash: str
+    n_records: int
+    head: str
+    contestants: tuple[str, ...]
+    suites: tuple[str, ...]
+    n_tasks: int
+    spent_pusd: int
+    tags: tuple[str, ...] = ()
+    source: str = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """An attempt whose intent is recorded and whose result is not: possibly paid, its reservation stands."""
+
+    c: int
+    t: int
+    k: int
+    a: int
+    reserved: int | None
+    role: str = ""
+
+
+@dataclass(slots=True)
+class ResumeState:
+    """What a run has done so far. Per-cell columns have shape [n_contestants, n_tasks], row-major.
+
+    `done` counts trials with a final result or a parked verdict, `finished` holds the repeats per cell that are
+    done as a bit set when repeats were not contiguous; `unscored` are finished trials that await judgement.
+    """
+
+    spent_pusd: int = 0
+    tokens: int = 0
+    sessions: int = 0
+    in_flight: list[InFlight] = field(default_factory=list)
+    unscored: list[tuple[int, int, int, int]] = field(default_factory=list)
+    attempts: dict[tuple[int, int, int], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Cells:
+    """Per (contestant, task) sums over trials, arrays of shape [n_contestants, n_tasks]: what statistics start from.
+
+    `graded` counts trials with a value (passed, failed, partial, abstained); `value_sum`, `value_sq` their values;
+    `passed`, `failed`, `partial`, `abstained`, `ungraded`, `format_failures`, `refused`, `truncated` are counts.
+    `cost_pusd`, `unpriced` (attempts whose cost is not known), `input_tokens`, `output_tokens`, `seconds` are sums
+    over attempts. Conditions and clusters are by task: ask the suite.
+    """
+
+    contestants: tuple[str, ...]
+    columns: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One trial as pages and exports show it. `score` is None while it awaits judgement."""
+
+    c: int
+    t: int
+    k: int
+    attempts: int
+    ended_by: str
+    fault: str
+    reply: Reply | None
+    score: Score | None
+    scorer: str
+    cost_pusd: int | None
+    trace: str = ""
+    order: tuple[int, ...] = ()
+    seed: int = 0
+    at: int = 0
+    detail: str = ""
+
+
+class RunWriter(Protocol):
+    """The only writer of one run's chain. Not thread-safe: one thread owns it. A context manager: leaving releases."""
+
+    run: str
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Add records in order, durable on return. Raises LedgerFull, LedgerBusy, LedgerError; then none was added."""
+
+    def put(self, payload: bytes, media_type: str = "application/json") -> str:
+        """Keep a payload, content-addressed and compressed; returns its SHA-256 hex. Durable with the next append."""
+
+    def close(self, status: str, detail: str = "") -> str:
+        """Write Closed with count and spend; returns the head. The run can be opened again to resume."""
+
+    def release(self) -> None:
+        """Give up the writer's hold without closing (after an error); safe to call twice."""
+
+
+class Ledger(Protocol):
+    """Everything kept at one place."""
+
+    place: str
+
+    def create_run(
+        self, plan: Plan, suites: Sequence[SuiteData], *, name: str = "", source: str = "run"
+    ) -> RunWriter:
+        """Begin a run: keeps the plan and all of its suites' tasks, so that it can be judged again without files."""
+
+    def open_run(self, run: str) -> RunWriter:
+        """Take up the writing of a run again. Raises LedgerBusy while another live process holds it."""
+
+    def runs(self) -> list[RunInfo]:
+        """All runs, newest first."""
+
+    def find(self, run: str) -> RunInfo:
+        """A run by id, by a prefix of it, by name (newest), or `last`. Raises DataError that lists what is there."""
+
+    def plan(self, run: str) -> Plan:
+        """The frozen plan."""
+
+    def suites(self, run: str) -> list[SuiteData]:
+        """The suites as kept with the run, tasks read lazily from the ledger."""
+
+    def resume_state(self, run: str) -> ResumeState:
+        """What is done, in flight, unscored, spent."""
+
+    def done(self, run: str, n_contestants: int, n_tasks: int) -> bytearray:
+        """Finished trials a cell, row-major [n_contestants * n_tasks]; repeats above 255 raise DataError."""
+
+    def cells(self, run: str, scorer: str = "") -> Cells:
+        """Columns for statistics; under 200 ms at 1M trials. `scorer` picks a version (default: the newest)."""
+
+    def trials(self, run: str, where: Mapping[str, object] | None = None) -> Iterator[TrialRow]:
+        """Trials in (c, t, k) order; `where` may fix c, t, k, outcome, ended_by; streams."""
+
+    def payload(self, digest: str, start: int = 0, stop: int | None = None) -> bytes:
+        """A payload, or the bytes [start, stop) of it; reads only the chunks that it needs."""
+
+    def verify(self, run: str | None = None, head: str = "") -> VerifyReport:
+        """Recompute every chain (or one); finds any altered, missing, cut or reordered row."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """`problems` is empty when every row is as it was written; else each names run, sequence number and defect."""
+
+    n_runs: int
+    n_records: int
+    heads: dict[str, str]
+    problems: tuple[str, ...]
+
+
+class SuiteData(Protocol):
+    """A suite, from a file or from the ledger: a header and tasks by index (0 .. n-1), read when asked for."""
+
+    header: SuiteHeader
+
+    def __len__(self) -> int:
+        """Number of tasks."""
+        ...
+
+    def task(self, i: int) -> Task:
+        """The task at index `i`."""
+        ...

@@ -1,0 +1,59 @@
+"""Scorer Protocols: pure judging of one finished trial, or judging with the help of a model.
+
+Scorers get what the contestant said and everything of the task; they decide nothing across trials. What refusals,
+truncation, budget ends and unparsable answers count as is one table: `steelyard.scorers.outcomes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from steelyard.schema.message import Message
+from steelyard.schema.reply import Reply
+from steelyard.schema.score import Score
+from steelyard.schema.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One trial to judge. `order` is how choices were shown; `ended_by` an `EndedBy` value; `seed` for sampling."""
+
+    task: Task
+    reply: Reply
+    order: tuple[int, ...] = ()
+    ended_by: str = "contestant"
+    messages: tuple[Message, ...] = ()
+    seed: int = 0
+
+
+class Scorer(Protocol):
+    """Judges one item without I/O. `linear` promises time linear in the text: it may run without a time limit."""
+
+    name: str
+    version: str
+    linear: bool
+
+    def score(self, item: Item) -> Score:
+        """The judgement; raises nothing but Fault(ended_by=grader)."""
+        ...
+
+
+class Caller(Protocol):
+    """How a judge calls the contestant cast in its role: priced, capped, recorded, retried by whoever runs it."""
+
+    async def __call__(self, role: str, messages: tuple[Message, ...], seed: int) -> Reply:
+        """One reply of the judge `role`. Raises Fault when there is none."""
+        ...
+
+
+class Judge(Protocol):
+    """Judges one item by asking models. An unparsable verdict is ungraded, never a default."""
+
+    name: str
+    version: str
+    roles: tuple[str, ...]
+
+    async def judge(self, item: Item, call: Caller) -> Score:
+        """The judgement."""
+        ...
