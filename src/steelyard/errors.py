@@ -6,6 +6,7 @@ The tree is the catalogue::
     ├── UserError            what the user gave is wrong; the message names the thing, wanted, got, next step
     │   ├── PlanError        a plan file, or a value in it
     │   ├── DataError        a suite, a results table, an imported file (file, line or path in the message)
+    │   │   └── RowsError    rows of a table are wrong; `rows` holds their positions
     │   └── UsageError       a command line
     ├── LedgerError          the ledger cannot be read or written
     │   ├── LedgerBusy       another writer holds this run; nothing was written
@@ -88,6 +89,18 @@ class PlanError(UserError):
 
 class DataError(UserError):
     """A suite, a results table or an imported file is wrong."""
+
+
+class RowsError(DataError):
+    """Rows of a table are wrong. `rows` holds every position, counted from 0; the message names a few."""
+
+    def __init__(
+        self, message: str, *, rows: tuple[int, ...], wanted: str = "", got: str = "", fix: str = ""
+    ) -> None:
+        self.rows = rows
+        shown = ", ".join(str(r) for r in rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+        label = "row" if len(rows) == 1 else "rows"
+        super().__init__(f"{message} ({label} {shown}, counted from 0)", wanted=wanted, got=got, fix=fix)
 
 
 class UsageError(UserError):
