@@ -12,7 +12,6 @@ from typing import Protocol
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import Message, ToolSpec
 from steelyard.schema.reply import Reply
-from steelyard.unknown import Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,6 @@ class Contestant(Protocol):
 
     async def answer(self, ask: Ask) -> Answer:
         """One attempt. Raises Fault."""
-        ...
-
-    def worst_case(self, ask: Ask) -> int | Unknown:
-        """Most picodollars that this attempt can cost; Unknown when unpriced or unbounded."""
         ...
 
     async def aclose(self) -> None:

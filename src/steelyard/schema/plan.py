@@ -53,7 +53,8 @@ class ProviderLimit(Struct, frozen=True, omit_defaults=True):
 class SuiteUse(Struct, frozen=True, omit_defaults=True):
     """A suite in a plan: which version, which split, how many tasks, judged by what.
 
-    `version` is the content hash that the loader found; `limit` takes the first n after a seeded shuffle.
+    `version` is the content hash that the loader found; `limit` takes the first n after a seeded shuffle. `options`
+    go to the loader (`fields` maps columns).
     """
 
     source: str
@@ -65,6 +66,7 @@ class SuiteUse(Struct, frozen=True, omit_defaults=True):
     shuffle_choices: bool = True
     prompt: Prompt | None = None
     n_tasks: int = 0
+    options: dict[str, object] = {}
 
 
 class Plan(Struct, frozen=True, omit_defaults=True):

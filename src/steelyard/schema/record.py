@@ -47,7 +47,8 @@ class Result(Struct, frozen=True, array_like=True, tag="r"):
 
     `ended_by` is an `EndedBy` value; `fault` the kind from the boundary's table ("" when none); `final` is
     False when another attempt of this trial will follow. `trace` is the hash of a larger payload ("" when
-    the reply says it all). `wait_ns` is time spent queued for the provider, not part of any latency.
+    the reply says it all). `wait_ns` is time spent queued for the provider, not part of any latency. `held` is the
+    reservation (picodollars) that stays counted against the cap because the cost may never be known.
     """
 
     c: int
@@ -64,6 +65,7 @@ class Result(Struct, frozen=True, array_like=True, tag="r"):
     trace: str = ""
     wait_ns: int = 0
     role: str = ""
+    held: int = 0
 
 
 class Scored(Struct, frozen=True, array_like=True, tag="s"):

@@ -1,0 +1,248 @@
+"""One trial: attempts until there is a measurement or no more are allowed, each with its intent on disk first.
+
+Failure table (kinds are those of the wire's table)::
+
+    reply                          -> Result(final), scored
+    Fault, a measurement           -> Result(final), scored by the outcome table (refusal, budget)
+    Fault, retryable, tries left   -> Result(not final), wait, next attempt
+    Fault, otherwise               -> Result(final), parked: ungraded(cause), the run goes on
+    cap reached before sending     -> nothing sent, the run ends as capped
+    cancelled (second Ctrl-C)      -> no Result: the intent stays open, shown as possibly paid
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from steelyard.contestants.base import Answer, Ask
+from steelyard.errors import EndedBy, Fault
+from steelyard.runner.base import Executor, Progress, worst_case
+from steelyard.runner.budget import Budget, Hold
+from steelyard.runner.keeper import Keeper
+from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.plan import Retry
+from steelyard.schema.price import cost_pusd
+from steelyard.schema.record import Intent, Result
+from steelyard.schema.reply import Reply, Usage
+from steelyard.scorers.base import Item
+from steelyard.unknown import is_known
+
+
+class Limits(Protocol):
+    """Gives slots by provider."""
+
+    async def acquire(self, provider: str, tokens: int) -> Callable[[str | None, float | None], None]:
+        """Wait for a place; the function returned gives it back with the fault kind and Retry-After seconds."""
+        ...
+
+
+ItemFor = Callable[[Reply, str], tuple[str, Item] | None]
+"""(reply, ended_by) -> what the keeper scores once the result is durable, or None."""
+
+
+def _nothing(_reply: Reply, _ended_by: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial to be done: its key, what to ask, and what to judge it with."""
+
+    c: int
+    t: int
+    k: int
+    ask: Ask
+    order: tuple[int, ...] = ()
+    role: str = ""
+    first_attempt: int = 0
+    item_for: ItemFor = _nothing
+
+
+@dataclass(slots=True)
+class _Try:
+    """One attempt under way."""
+
+    a: int
+    is_last: bool
+    hold: Hold
+    wait_ns: int = 0
+
+
+@dataclass(slots=True)
+class AttemptContext:
+    """What all trials of a session share."""
+
+    specs: tuple[ContestantSpec, ...]
+    executor: Executor
+    budget: Budget
+    keeper: Keeper
+    limits: Limits
+    retry: Retry
+    progress: Progress
+    jitter: random.Random
+    stop: asyncio.Event
+    token_offset: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a trial ended: the last attempt's number, a reply or the fault that parked it, and who ended it."""
+
+    a: int
+    reply: Reply | None
+    fault: Fault | None
+    ended_by: str
+
+
+class StoppedError(Exception):
+    """The run is stopping; this trial was not sent (again)."""
+
+
+def _tokens(usage: Usage) -> int | None:
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    return usage.input_tokens + usage.output_tokens
+
+
+async def run_trial(ctx: AttemptContext, trial: Trial) -> Ended:
+    """Do one trial. Raises CapReachedError, StoppedError, or the ledger's error."""
+    last = trial.first_attempt + ctx.retry.attempts - 1
+    a = trial.first_attempt
+    while True:
+        ended, retry_in = await _one_attempt(ctx, trial, a, is_last=a >= last)
+        if retry_in is None:
+            return ended
+        ctx.progress.retries += 1
+        try:
+            await asyncio.wait_for(ctx.stop.wait(), retry_in)
+        except TimeoutError:
+            a += 1
+            continue
+        raise StoppedError
+
+
+def _wait_before_retry(ctx: AttemptContext, fault: Fault, tries: int) -> float:
+    """Full-jitter exponential backoff, never before Retry-After."""
+    top = min(ctx.retry.wait_max_s, ctx.retry.wait_s * float(2 ** min(tries, 30)))
+    return max(fault.retry_after or 0.0, top * (0.5 + 0.5 * ctx.jitter.random()))
+
+
+async def _one_attempt(
+    ctx: AttemptContext, trial: Trial, a: int, *, is_last: bool
+) -> tuple[Ended, float | None]:
+    """One attempt; (how it ended, seconds to wait before the next or None)."""
+    this = _Try(a, is_last, _hold(ctx, trial))
+    queued = time.monotonic_ns()
+    release = await ctx.limits.acquire(ctx.specs[trial.c].provider, this.hold.tokens or 0)
+    kind: str | None = "cancelled"
+    retry_after: float | None = None
+    reserved = sent = False
+    try:
+        await ctx.budget.reserve(this.hold)
+        reserved = True
+        if ctx.stop.is_set():
+            raise StoppedError
+        await ctx.keeper.room()
+        now = time.time_ns()
+        intent = Intent(
+            trial.c, trial.t, trial.k, a, now, trial.ask.seed, this.hold.pusd, trial.order, trial.role
+        )
+        durable = ctx.keeper.record(intent, wait=True)
+        if durable is not None:
+            await durable
+        this.wait_ns = time.monotonic_ns() - queued
+        ctx.progress.attempts += 1
+        sent = True
+        try:
+            answer = await ctx.executor.answer(trial.c, trial.ask)
+        except Fault as fault:
+            kind, retry_after = fault.kind, fault.retry_after
+            reserved = False
+            return _failed(ctx, trial, this, fault)
+        kind, reserved = None, False
+        return _answered(ctx, trial, this, answer), None
+    finally:
+        if reserved:
+            ctx.budget.settle(this.hold, None, None, paid=None if sent else False)
+        release(kind, retry_after)
+
+
+def _hold(ctx: AttemptContext, trial: Trial) -> Hold:
+    spec, caps = ctx.specs[trial.c], ctx.budget.caps
+    if spec.price is None and caps.tokens is None and caps.money_pusd is None:
+        return Hold(None, None)
+    pusd, tokens = worst_case(spec, trial.ask, ctx.token_offset.get(trial.c, 0))
+    return Hold(pusd if is_known(pusd) else None, tokens if is_known(tokens) else None)
+
+
+def _answered(ctx: AttemptContext, trial: Trial, this: _Try, answer: Answer) -> Ended:
+    reply = answer.reply
+    cost = answer.cost_pusd if answer.cost_pusd is not None else reply.reported_cost_pusd
+    if cost is None:
+        priced = cost_pusd(ctx.specs[trial.c].price, reply.usage)
+        cost = priced if is_known(priced) else None
+    _learn_offset(ctx, trial, this.hold, reply)
+    held = ctx.budget.settle(this.hold, cost, _tokens(reply.usage), paid=True)
+    refused = reply.finish in ("refusal", "content_filter") or bool(reply.refusal)
+    ended_by = (EndedBy.REFUSAL if refused else EndedBy.CONTESTANT).value
+    result = Result(
+        trial.c,
+        trial.t,
+        trial.k,
+        this.a,
+        time.time_ns(),
+        ended_by,
+        True,
+        cost,
+        reply,
+        trace=hashlib.sha256(answer.trace).hexdigest() if answer.trace else "",
+        wait_ns=this.wait_ns,
+        role=trial.role,
+        held=held,
+    )
+    ctx.keeper.record(result, payload=answer.trace, wait=False, to_score=trial.item_for(reply, ended_by))
+    return Ended(this.a, reply, None, ended_by)
+
+
+def _learn_offset(ctx: AttemptContext, trial: Trial, hold: Hold, reply: Reply) -> None:
+    """A provider that counts more input than our bound (hidden prompts) widens the bound of its next calls."""
+    out = ctx.specs[trial.c].sampling.max_tokens
+    if hold.tokens is None or out is None or reply.usage.input_tokens is None:
+        return
+    excess = reply.usage.input_tokens - (hold.tokens - out)
+    if excess > 0:
+        ctx.token_offset[trial.c] = ctx.token_offset.get(trial.c, 0) + excess
+
+
+def _failed(ctx: AttemptContext, trial: Trial, this: _Try, fault: Fault) -> tuple[Ended, float | None]:
+    free = 0 if fault.paid is False else None
+    held = ctx.budget.settle(this.hold, free, free, paid=fault.paid)
+    ctx.progress.faults[fault.kind] = ctx.progress.faults.get(fault.kind, 0) + 1
+    final = this.is_last or not fault.retryable
+    result = Result(
+        trial.c,
+        trial.t,
+        trial.k,
+        this.a,
+        time.time_ns(),
+        fault.ended_by.value,
+        final,
+        free,
+        None,
+        fault.kind,
+        str(fault)[:500],
+        wait_ns=this.wait_ns,
+        role=trial.role,
+        held=held,
+    )
+    measured = final and fault.ended_by.is_measurement
+    to_score = trial.item_for(Reply(), fault.ended_by.value) if measured else None
+    ctx.keeper.record(result, wait=False, to_score=to_score)
+    wait = None if final else _wait_before_retry(ctx, fault, this.a - trial.first_attempt)
+    return Ended(this.a, None, fault, fault.ended_by.value), wait

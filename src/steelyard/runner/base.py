@@ -1,0 +1,151 @@
+"""What the runner is made of, and the Protocols of its replaceable parts.
+
+Data flow of one trial::
+
+    source -> render -> limiter -> reserve -> Intent durable -> executor.answer -> settle -> Result durable -> score
+
+The executor is the only part that may be elsewhere: it turns (contestant index, Ask) into an Answer or a Fault. The
+ledger's writer, the budget and the schedule stay in one process, so the laws about money and loss hold for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from steelyard.contestants.base import Answer, Ask
+from steelyard.ledger.base import SuiteData
+from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.plan import Plan, SuiteUse
+from steelyard.schema.price import worst_case_pusd
+from steelyard.unknown import Unknown, is_known
+
+
+class Executor(Protocol):
+    """Runs attempts. Implementations pass `steelyard.testing.executor_conformance`."""
+
+    async def start(self, specs: Sequence[ContestantSpec]) -> None:
+        """Make the contestants live. Raises PlanError for what cannot be built."""
+        ...
+
+    async def answer(self, c: int, ask: Ask) -> Answer:
+        """One attempt of contestant `c`. Raises Fault."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of everything; safe after a failed start."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with everything that it names: suites in plan order, and where each begins in the run's task numbers."""
+
+    plan: Plan
+    suites: tuple[SuiteData, ...]
+    offsets: tuple[int, ...] = ()
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks over all suites."""
+        return sum(len(s) for s in self.suites)
+
+    def locate(self, t: int) -> tuple[int, int]:
+        """(suite index, index within it) of run task `t`."""
+        for s in range(len(self.offsets) - 1, -1, -1):
+            if t >= self.offsets[s]:
+                return s, t - self.offsets[s]
+        raise IndexError(t)
+
+    def use(self, s: int) -> SuiteUse:
+        """How the plan uses suite `s`."""
+        return self.plan.suites[s]
+
+
+def prepared(plan: Plan, suites: Sequence[SuiteData]) -> Prepared:
+    """Number the tasks of the suites in order."""
+    offsets, n = [], 0
+    for suite in suites:
+        offsets.append(n)
+        n += len(suite)
+    return Prepared(plan, tuple(suites), tuple(offsets))
+
+
+@dataclass(slots=True)
+class Progress:
+    """Live figures of a run; whoever shows them reads, only the engine writes. Times are `time.monotonic()`."""
+
+    total: int = 0
+    done: int = 0
+    resumed: int = 0
+    parked: int = 0
+    attempts: int = 0
+    retries: int = 0
+    in_flight: int = 0
+    spent_pusd: int = 0
+    held_pusd: int = 0
+    tokens: int = 0
+    unknown_costs: int = 0
+    started: float = 0.0
+    paused: bool = False
+    stopping: str = ""
+    faults: dict[str, int] = field(default_factory=dict)
+    passed: dict[int, int] = field(default_factory=dict)
+    graded: dict[int, int] = field(default_factory=dict)
+    ungraded: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a session of a run ended. `status` is complete, capped, stopped or failed; `reason` a clause for people."""
+
+    run: str
+    status: str
+    reason: str
+    head: str
+    progress: Progress
+    rates: tuple[float, float] | None = None
+
+
+def input_bound(ask: Ask, context_tokens: int | None, offset: int = 0) -> int | Unknown:
+    """Upper bound of the input tokens of a call: bytes of all text (a token is at least a byte) and a margin.
+
+    The margin (16 a message, 64 a call, `offset` learnt from replies) covers role markers and templates. Images have
+    no such bound: with them the contestant's `context_tokens` is used, and Unknown without.
+    """
+    total = 64 + offset
+    images = False
+    for m in ask.messages:
+        total += 16
+        if isinstance(m.content, str):
+            total += len(m.content.encode())
+        else:
+            for part in m.content:
+                if hasattr(part, "text"):
+                    total += len(part.text.encode())
+                else:
+                    images = True
+        total += len(m.reasoning.encode()) + len(m.reasoning_opaque)
+        for call in m.tool_calls:
+            total += len(call.arguments.encode()) + len(call.name) + 32
+    for tool in ask.tools:
+        total += 64 + len(repr(tool.parameters).encode()) + len(tool.description.encode()) + len(tool.name)
+    if images:
+        return (
+            Unknown("images have no token bound; set context_tokens")
+            if context_tokens is None
+            else context_tokens
+        )
+    return total if context_tokens is None else min(total, context_tokens)
+
+
+def worst_case(spec: ContestantSpec, ask: Ask, offset: int = 0) -> tuple[int | Unknown, int | Unknown]:
+    """(picodollars, tokens) that one attempt may use at the most."""
+    context = spec.config.get("context_tokens")
+    bound = input_bound(ask, context if isinstance(context, int) else None, offset)
+    if not is_known(bound):
+        return bound, bound
+    out = spec.sampling.max_tokens
+    tokens: int | Unknown = Unknown("no bound on output tokens") if out is None else bound + out
+    return worst_case_pusd(spec.price, bound, out), tokens
