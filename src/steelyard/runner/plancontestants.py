@@ -49,7 +49,7 @@ def contestants_of(
     if not doc.is_mapping:
         yield _one(doc, {"model": doc}, prompts, environ)
         return
-    keys = doc.keys(CONTESTANT_KEYS)
+    keys = doc.entries(CONTESTANT_KEYS)
     if "matrix" not in keys:
         yield _one(doc, keys, prompts, environ)
         return
@@ -59,25 +59,25 @@ def contestants_of(
 def _matrix(
     doc: Doc, keys: dict[str, Doc], prompts: Mapping[str, Prompt], environ: Mapping[str, str]
 ) -> Iterator[ContestantSpec]:
-    axes = keys["matrix"].keys(MATRIX_KEYS)
+    axes = keys["matrix"].entries(MATRIX_KEYS)
     if not axes:
         raise keys["matrix"].fail("an empty matrix", wanted="models, prompts or settings")
     rest = {k: v for k, v in keys.items() if k not in ("matrix", "name")}
-    models = list(axes["models"].items()) if "models" in axes else [None]
-    shown = list(axes["prompts"].items()) if "prompts" in axes else [None]
-    settings = list(axes["settings"].items()) if "settings" in axes else [None]
+    models: list[Doc | None] = [*axes["models"].items()] if "models" in axes else [None]
+    shown: list[Doc | None] = [*axes["prompts"].items()] if "prompts" in axes else [None]
+    settings: list[Doc | None] = [*axes["settings"].items()] if "settings" in axes else [None]
     for model, prompt, setting in itertools.product(models, shown, settings):
         own = dict(rest)
         if model is not None:
             if model.is_mapping:
-                own.update(model.keys(CONTESTANT_KEYS))
+                own.update(model.entries(CONTESTANT_KEYS))
             else:
                 own["model"] = model
         if prompt is not None:
             own["prompt"] = prompt
         if setting is not None:
-            own.update(setting.keys((*SAMPLING_KEYS, "name", "stream", "price")))
-        setting_name = own.pop("name", None) if setting is not None and "name" in setting.keys() else None
+            own.update(setting.entries((*SAMPLING_KEYS, "name", "stream", "price")))
+        setting_name = own.pop("name", None) if setting is not None and "name" in setting.entries() else None
         spec = _one(doc, own, prompts, environ)
         parts = [spec.name]
         if len(shown) > 1 and prompt is not None:
@@ -85,7 +85,7 @@ def _matrix(
         if len(settings) > 1 and setting is not None:
             named = setting_name.text() if setting_name is not None else ""
             parts.append(
-                named or ",".join(f"{k}={v.shown().strip(chr(39))}" for k, v in setting.keys().items())
+                named or ",".join(f"{k}={v.shown().strip(chr(39))}" for k, v in setting.entries().items())
             )
         yield msgspec.structs.replace(spec, name=" · ".join(parts))
 
@@ -154,7 +154,7 @@ def _config(
         return {**config, "target": keys["callable"].text()}, "callable"
     if kind == "recording":
         if "fields" in keys:
-            config["fields"] = {k: v.text() for k, v in keys["fields"].keys().items()}
+            config["fields"] = {k: v.text() for k, v in keys["fields"].entries().items()}
         return {**config, "path": keys["recording"].text()}, "recording"
     if kind == "embedded":
         if "weights" in keys:
@@ -180,7 +180,7 @@ def _endpoint(
     if "base_url" in keys:
         base = _url(keys["base_url"])
         provider = urlsplit(base).netloc
-        key_env = key_env if _looks_official(base) else ""
+        key_env = key_env if _may_have_the_key(base) else ""
     elif known is not None:
         standard, variable, key_env, default_dialect = known
         base = environ.get(variable) or standard
@@ -202,15 +202,20 @@ def _endpoint(
     if key_env:
         config["key_env"] = key_env
     if "headers" in keys:
-        config["headers"] = {k: v.text() for k, v in keys["headers"].keys().items()}
+        config["headers"] = {k: v.text() for k, v in keys["headers"].entries().items()}
     if "verify_tls" in keys:
         config["verify_tls"] = keys["verify_tls"].boolean()
     return config, provider
 
 
-def _looks_official(base: str) -> bool:
+def _may_have_the_key(base: str) -> bool:
+    """A key meant for one provider goes to that provider or to this machine; anywhere else `key_env` must say so."""
     host = urlsplit(base).hostname or ""
-    return host.endswith((".openai.com", ".anthropic.com"))
+    return (
+        host.endswith((".openai.com", ".anthropic.com"))
+        or host in ("localhost", "::1")
+        or host.startswith("127.")
+    )
 
 
 def _url(doc: Doc) -> str:
@@ -244,7 +249,7 @@ def prompt_of(doc: Doc, prompts: Mapping[str, Prompt]) -> Prompt:
                 "no prompt of that name", wanted=f"a name under `prompts` ({known}), or text with {{input}}"
             )
         return Prompt(template=text)
-    keys = doc.keys(PROMPT_KEYS)
+    keys = doc.entries(PROMPT_KEYS)
     return Prompt(
         name=keys["name"].text() if "name" in keys else "",
         system=keys["system"].text() if "system" in keys else "",
@@ -288,7 +293,7 @@ def _price(keys: Mapping[str, Doc], kind: Kind) -> Price | None:
     if "price" not in keys:
         return Price(input=0, output=0, source="runs on this machine") if kind == "embedded" else None
     doc = keys["price"]
-    p = doc.keys(PRICE_KEYS)
+    p = doc.entries(PRICE_KEYS)
     for need in ("input", "output"):
         if need not in p:
             raise doc.fail(f"a price without `{need}`", wanted="dollars a million tokens", got="nothing")

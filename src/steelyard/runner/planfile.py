@@ -51,7 +51,7 @@ def read_plan(path: Path, environ: Mapping[str, str]) -> PlanFile:
 
 def parse_plan(doc: Doc, base_dir: Path, environ: Mapping[str, str]) -> PlanFile:
     """The plan in a document."""
-    top = doc.keys(KEYS["plan"])
+    top = doc.entries(KEYS["plan"])
     for need in ("suites", "contestants"):
         if need not in top:
             raise doc.fail(f"no `{need}`", wanted=f"`{need}:` with at least one entry", got="a plan without")
@@ -70,7 +70,7 @@ def parse_plan(doc: Doc, base_dir: Path, environ: Mapping[str, str]) -> PlanFile
             contestants.append(spec)
     judges = []
     if "judges" in top:
-        for role, value in top["judges"].keys().items():
+        for role, value in top["judges"].entries().items():
             judges += [
                 msgspec.structs.replace(s, name=role) for s in contestants_of(value, prompts, environ)
             ][:1]
@@ -97,14 +97,15 @@ def _prompts(doc: Doc | None) -> dict[str, Prompt]:
     if doc is None:
         return {}
     return {
-        name: msgspec.structs.replace(prompt_of(value, {}), name=name) for name, value in doc.keys().items()
+        name: msgspec.structs.replace(prompt_of(value, {}), name=name)
+        for name, value in doc.entries().items()
     }
 
 
 def _suite(doc: Doc, prompts: Mapping[str, Prompt]) -> SuiteUse:
     if not doc.is_mapping:
         return SuiteUse(source=doc.text())
-    keys = doc.keys(KEYS["suite"])
+    keys = doc.entries(KEYS["suite"])
     if "source" not in keys:
         raise doc.fail("a suite without a source", wanted="`source: data.jsonl` or `source: builtin:NAME`")
     scorer: dict[str, object] = {}
@@ -115,7 +116,7 @@ def _suite(doc: Doc, prompts: Mapping[str, Prompt]) -> SuiteUse:
         )
     options: dict[str, object] = {}
     if "fields" in keys:
-        options["fields"] = {k: v.text() for k, v in keys["fields"].keys().items()}
+        options["fields"] = {k: v.text() for k, v in keys["fields"].entries().items()}
     if "held_out" in keys:
         options["held_out"] = keys["held_out"].number(0, 1)
     split = keys["split"].choice(("public", "held_out", "all")) if "split" in keys else "public"
@@ -136,7 +137,7 @@ def _trials(doc: Doc | None) -> Trials:
         return Trials()
     if not doc.is_mapping:
         return Trials(count=doc.integer(1, 255))
-    keys = doc.keys(KEYS["trials"])
+    keys = doc.entries(KEYS["trials"])
     if "until" not in keys:
         for only in ("at_least", "at_most", "estimand", "level"):
             if only in keys:
@@ -163,7 +164,7 @@ def _trials(doc: Doc | None) -> Trials:
 def _caps(doc: Doc | None) -> Caps:
     if doc is None:
         return Caps()
-    keys = doc.keys(KEYS["caps"])
+    keys = doc.entries(KEYS["caps"])
     if "seconds" in keys and "minutes" in keys:
         raise keys["minutes"].fail("`seconds` and `minutes` exclude each other", fix="keep one of them")
     seconds = keys["seconds"].number(0) if "seconds" in keys else None
@@ -179,7 +180,7 @@ def _caps(doc: Doc | None) -> Caps:
 def _retry(doc: Doc | None) -> Retry:
     if doc is None:
         return Retry()
-    keys = doc.keys(KEYS["retry"])
+    keys = doc.entries(KEYS["retry"])
     standard = Retry()
     return Retry(
         attempts=keys["attempts"].integer(1, 100) if "attempts" in keys else standard.attempts,
@@ -192,8 +193,8 @@ def _limits(doc: Doc | None) -> dict[str, ProviderLimit]:
     if doc is None:
         return {}
     out = {}
-    for provider, value in doc.keys().items():
-        keys = value.keys(KEYS["limit"])
+    for provider, value in doc.entries().items():
+        keys = value.entries(KEYS["limit"])
         rpm, tpm = keys.get("requests_per_minute"), keys.get("tokens_per_minute")
         out[provider] = ProviderLimit(
             concurrency=keys["concurrency"].integer(1, 4096) if "concurrency" in keys else 64,

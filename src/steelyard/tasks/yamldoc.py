@@ -57,7 +57,7 @@ class Doc:
         """True for an empty value."""
         return isinstance(self.node, yaml.ScalarNode) and self.node.tag == "tag:yaml.org,2002:null"
 
-    def keys(self, allowed: Sequence[str] | None = None) -> dict[str, Doc]:
+    def entries(self, allowed: Sequence[str] | None = None) -> dict[str, Doc]:
         """The mapping as values by key; keys outside `allowed` are refused."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self.fail("not a mapping", wanted="`key: value` lines")
@@ -140,7 +140,7 @@ class Doc:
     def plain(self) -> object:
         """The value as plain Python data (str, int, float, bool, None, list, dict)."""
         if isinstance(self.node, yaml.MappingNode):
-            return {k: v.plain() for k, v in self.keys().items()}
+            return {k: v.plain() for k, v in self.entries().items()}
         if isinstance(self.node, yaml.SequenceNode):
             return [v.plain() for v in self.items()]
         loader = yaml.SafeLoader("")
