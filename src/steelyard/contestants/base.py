@@ -37,9 +37,12 @@ class Answer:
 
 
 class Contestant(Protocol):
-    """A live contestant. Made by `steelyard.contestants.build(spec)`; use as an async context manager."""
+    """Made by `steelyard.contestants.build`; `open` before the first answer, `aclose` at the end."""
 
     spec: ContestantSpec
+
+    async def open(self) -> None:
+        """Make it live. Raises PlanError or DataError for what the plan got wrong; sends nothing."""
 
     async def answer(self, ask: Ask) -> Answer:
         """One attempt. Raises Fault."""

@@ -56,13 +56,15 @@ class InFlight:
 
 @dataclass(slots=True)
 class ResumeState:
-    """What a run has done so far. Per-cell columns have shape [n_contestants, n_tasks], row-major.
+    """What a run has done so far.
 
-    `done` counts trials with a final result or a parked verdict, `finished` holds the repeats per cell that are
-    done as a bit set when repeats were not contiguous; `unscored` are finished trials that await judgement.
+    `spent_pusd` sums known costs; `held_pusd` what stays counted against the cap because a cost is not known: `held`
+    of results and the reservations of `in_flight`. `unscored` are trials (c, t, k, a) with a final measurement and no
+    score; `attempts` maps the trials that are not finished to the number of the next attempt.
     """
 
     spent_pusd: int = 0
+    held_pusd: int = 0
     tokens: int = 0
     sessions: int = 0
     in_flight: list[InFlight] = field(default_factory=list)

@@ -52,7 +52,10 @@ def _nothing(_reply: Reply, _ended_by: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A trial to be done: its key, what to ask, and what to judge it with."""
+    """A trial to be done: its key, what to ask, and what to judge it with.
+
+    `via` is who answers when that is not contestant `c` itself: the judge that scores c's trial.
+    """
 
     c: int
     t: int
@@ -62,6 +65,12 @@ class Trial:
     role: str = ""
     first_attempt: int = 0
     item_for: ItemFor = _nothing
+    via: int | None = None
+
+    @property
+    def who(self) -> int:
+        """Index of whoever answers."""
+        return self.c if self.via is None else self.via
 
 
 @dataclass(slots=True)
@@ -139,7 +148,7 @@ async def _one_attempt(
     """One attempt; (how it ended, seconds to wait before the next or None)."""
     this = _Try(a, is_last, _hold(ctx, trial))
     queued = time.monotonic_ns()
-    release = await ctx.limits.acquire(ctx.specs[trial.c].provider, this.hold.tokens or 0)
+    release = await ctx.limits.acquire(ctx.specs[trial.who].provider, this.hold.tokens or 0)
     kind: str | None = "cancelled"
     retry_after: float | None = None
     reserved = sent = False
@@ -160,7 +169,7 @@ async def _one_attempt(
         ctx.progress.attempts += 1
         sent = True
         try:
-            answer = await ctx.executor.answer(trial.c, trial.ask)
+            answer = await ctx.executor.answer(trial.who, trial.ask)
         except Fault as fault:
             kind, retry_after = fault.kind, fault.retry_after
             reserved = False
@@ -174,10 +183,10 @@ async def _one_attempt(
 
 
 def _hold(ctx: AttemptContext, trial: Trial) -> Hold:
-    spec, caps = ctx.specs[trial.c], ctx.budget.caps
+    spec, caps = ctx.specs[trial.who], ctx.budget.caps
     if spec.price is None and caps.tokens is None and caps.money_pusd is None:
         return Hold(None, None)
-    pusd, tokens = worst_case(spec, trial.ask, ctx.token_offset.get(trial.c, 0))
+    pusd, tokens = worst_case(spec, trial.ask, ctx.token_offset.get(trial.who, 0))
     return Hold(pusd if is_known(pusd) else None, tokens if is_known(tokens) else None)
 
 
@@ -185,7 +194,7 @@ def _answered(ctx: AttemptContext, trial: Trial, this: _Try, answer: Answer) -> 
     reply = answer.reply
     cost = answer.cost_pusd if answer.cost_pusd is not None else reply.reported_cost_pusd
     if cost is None:
-        priced = cost_pusd(ctx.specs[trial.c].price, reply.usage)
+        priced = cost_pusd(ctx.specs[trial.who].price, reply.usage)
         cost = priced if is_known(priced) else None
     _learn_offset(ctx, trial, this.hold, reply)
     held = ctx.budget.settle(this.hold, cost, _tokens(reply.usage), paid=True)
@@ -212,12 +221,12 @@ def _answered(ctx: AttemptContext, trial: Trial, this: _Try, answer: Answer) -> 
 
 def _learn_offset(ctx: AttemptContext, trial: Trial, hold: Hold, reply: Reply) -> None:
     """A provider that counts more input than our bound (hidden prompts) widens the bound of its next calls."""
-    out = ctx.specs[trial.c].sampling.max_tokens
+    out = ctx.specs[trial.who].sampling.max_tokens
     if hold.tokens is None or out is None or reply.usage.input_tokens is None:
         return
     excess = reply.usage.input_tokens - (hold.tokens - out)
     if excess > 0:
-        ctx.token_offset[trial.c] = ctx.token_offset.get(trial.c, 0) + excess
+        ctx.token_offset[trial.who] = ctx.token_offset.get(trial.who, 0) + excess
 
 
 def _failed(ctx: AttemptContext, trial: Trial, this: _Try, fault: Fault) -> tuple[Ended, float | None]:

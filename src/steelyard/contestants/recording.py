@@ -1,0 +1,192 @@
+"""Answers made elsewhere, looked up by task and repeat: measured without running anything.
+
+Reads JSONL (also `.gz`) and CSV. `fields` maps `id`, `trial`, `text`, `input_tokens`, `output_tokens`, `cost`
+(dollars), `seconds` to columns; a dot goes into nested objects (`model_a.solution`). Only where each row begins is
+kept in memory. A task without a row is not a wrong answer: it is parked as ungraded (`not_recorded`).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from steelyard.contestants.base import Answer, Ask
+from steelyard.errors import DataError, EndedBy, Fault
+from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.price import PUSD
+from steelyard.schema.reply import Reply, Timing, Usage
+
+GUESSES: Mapping[str, tuple[str, ...]] = {
+    "id": ("task_id", "id", "task", "doc_id", "name"),
+    "trial": ("trial", "epoch", "repeat", "k"),
+    "text": ("output", "answer", "response", "completion", "text", "prediction", "solution"),
+    "input_tokens": ("input_tokens", "prompt_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens"),
+    "cost": ("cost", "cost_usd"),
+    "seconds": ("seconds", "latency_s", "latency"),
+}
+"""What a field is called when the plan does not say; the first that the first row has."""
+
+
+def dig(row: object, path: str) -> object:
+    """The value at a dotted path; None when any part is missing. A column whose own name has dots wins."""
+    if isinstance(row, dict) and path in row:
+        return row[path]
+    for part in path.split("."):
+        if isinstance(row, dict):
+            row = row.get(part)
+        elif isinstance(row, list) and part.lstrip("-").isdigit() and -len(row) <= int(part) < len(row):
+            row = row[int(part)]
+        else:
+            return None
+    return row
+
+
+class Recording:
+    """Rows of a file by (task id, trial)."""
+
+    def __init__(self, spec: ContestantSpec) -> None:
+        self.spec = spec
+        self._path = Path(str(spec.config.get("path", "")))
+        raw = spec.config.get("fields")
+        self._fields = {str(k): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
+        unknown = sorted(set(self._fields) - set(GUESSES))
+        if unknown:
+            raise DataError(
+                f"recording of `{spec.name}`: unknown field {unknown[0]!r}",
+                wanted=", ".join(GUESSES),
+                got=unknown[0],
+            )
+        self._rows: dict[str, array[int]] = {}
+        self._trials: dict[str, array[int]] = {}
+        self._file: IO[bytes] | None = None
+        self._columns: list[str] = []
+
+    async def open(self) -> None:
+        """Read the file once and remember where rows begin. Raises DataError naming file and line."""
+        try:
+            raw = self._path.read_bytes()
+        except OSError as e:
+            raise DataError(
+                f"recording of `{self.spec.name}` cannot be read",
+                where=str(self._path),
+                got=e.strerror or str(e),
+            ) from None
+        try:
+            data = gzip.decompress(raw) if self._path.suffix == ".gz" else raw
+        except (OSError, EOFError) as e:
+            raise DataError("not a whole gzip file", where=str(self._path), got=str(e)) from None
+        self._file = io.BytesIO(data)
+        for number, (offset, row) in enumerate(self._scan(), 1):
+            if not self._columns:
+                self._guess(row)
+            name = dig(row, self._fields["id"])
+            if name is None:
+                raise DataError(
+                    f"no `{self._fields['id']}` in a row",
+                    where=f"{self._path}:{number}",
+                    wanted="the id of the task that the answer belongs to",
+                    fix="map it: fields: {id: COLUMN}",
+                )
+            trial = dig(row, self._fields["trial"]) if "trial" in self._fields else None
+            self._rows.setdefault(str(name), array("Q")).append(offset)
+            k = int(str(trial)) if trial is not None and str(trial).lstrip("-").isdigit() else -1
+            self._trials.setdefault(str(name), array("q")).append(k)
+        if not self._rows:
+            raise DataError("an empty recording", where=str(self._path), wanted="one row an answer")
+
+    def _scan(self) -> Iterator[tuple[int, object]]:
+        assert self._file is not None
+        if ".csv" in self._path.suffixes:
+            text = io.TextIOWrapper(self._file, encoding="utf-8-sig", newline="")
+            rows = list(csv.DictReader(text))
+            lines = [json.dumps(r).encode() for r in rows]
+            self._file = io.BytesIO(b"\n".join(lines))
+        offset = 0
+        for number, line in enumerate(self._file, 1):
+            here, offset = offset, offset + len(line)
+            if not line.strip():
+                continue
+            try:
+                yield here, json.loads(line)
+            except ValueError as e:
+                raise DataError("not a JSON object", where=f"{self._path}:{number}", got=str(e)) from None
+
+    def _guess(self, row: object) -> None:
+        self._columns = list(row) if isinstance(row, dict) else []
+        for field, names in GUESSES.items():
+            if field not in self._fields:
+                found = next((n for n in names if n in self._columns), None)
+                if found is not None:
+                    self._fields[field] = found
+        for need in ("id", "text"):
+            if need not in self._fields:
+                raise DataError(
+                    f"no column for `{need}`",
+                    where=f"{self._path}:1",
+                    wanted=f"one of {', '.join(GUESSES[need])}, or a mapping",
+                    got=", ".join(self._columns)[:200],
+                    fix=f"fields: {{{need}: COLUMN}}",
+                )
+
+    def _find(self, ask: Ask) -> int | None:
+        offsets, trials = self._rows.get(ask.task_id), self._trials.get(ask.task_id)
+        if offsets is None or trials is None:
+            return None
+        if ask.trial in trials:
+            return offsets[trials.index(ask.trial)]
+        unnumbered = [o for o, k in zip(offsets, trials, strict=True) if k < 0]
+        return unnumbered[ask.trial] if ask.trial < len(unnumbered) else None
+
+    async def answer(self, ask: Ask) -> Answer:
+        """The recorded answer. Raises Fault(`not_recorded`) when there is none for this task and repeat."""
+        offset = self._find(ask)
+        if offset is None or self._file is None:
+            raise Fault(
+                f"no recorded answer for task {ask.task_id!r}, trial {ask.trial}",
+                ended_by=EndedBy.OPERATOR,
+                kind="not_recorded",
+                paid=False,
+            )
+        self._file.seek(offset)
+        row: object = json.loads(self._file.readline())
+        text = dig(row, self._fields["text"])
+        if text is None:
+            raise Fault(
+                "the recorded answer is empty", ended_by=EndedBy.OPERATOR, kind="not_recorded", paid=False
+            )
+        seconds = self._number(row, "seconds")
+        cost = self._number(row, "cost")
+        tokens_in, tokens_out = self._number(row, "input_tokens"), self._number(row, "output_tokens")
+        reply = Reply(
+            text=text if isinstance(text, str) else json.dumps(text),
+            usage=Usage(
+                None if tokens_in is None else int(tokens_in), None if tokens_out is None else int(tokens_out)
+            ),
+            timing=None if seconds is None else Timing(int(seconds * 1e9), int(seconds * 1e9)),
+            model=self.spec.model,
+        )
+        return Answer(reply, cost_pusd=None if cost is None else round(cost * PUSD))
+
+    def _number(self, row: object, field: str) -> float | None:
+        value = dig(row, self._fields[field]) if field in self._fields else None
+        try:
+            return None if value is None or value == "" else float(str(value))
+        except ValueError:
+            return None
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def make(spec: ContestantSpec, environ: Mapping[str, str]) -> Recording:
+    """For the table of kinds."""
+    return Recording(spec)

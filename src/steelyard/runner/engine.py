@@ -1,0 +1,272 @@
+"""A session of a run: workers per provider take trials from a source until there are none, a cap, or a stop.
+
+One event loop owns everything here; the keeper's thread owns the ledger. Each provider has its own workers, so that one
+that is rate limited does not hold up the others. What ends a session: nothing left (complete), a cap (capped), a stop
+that was asked for (stopped), or an error of the ledger (failed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from steelyard.contestants.base import Ask
+from steelyard.errors import Fault
+from steelyard.ledger.base import ResumeState, RunWriter
+from steelyard.runner.attempts import AttemptContext, Ended, Limits, StoppedError, Trial, run_trial
+from steelyard.runner.base import Executor, Prepared, Progress, RunOutcome
+from steelyard.runner.budget import Budget, CapReachedError
+from steelyard.runner.judging import Judging
+from steelyard.runner.keeper import Keeper, Key, ScoringBackend
+from steelyard.runner.schedule import derive, trial_seed
+from steelyard.runner.source import Cell, Source
+from steelyard.schema.record import Noted, Opened, Scored
+from steelyard.schema.reply import Reply
+from steelyard.schema.score import Outcome, Score, ungraded
+from steelyard.scorers.base import Item
+from steelyard.tasks.base import Rendered
+
+GRACE_S = 10.0
+"""How long in-flight attempts may take after the time cap before they are given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteScoring:
+    """How a suite's trials are judged: a scorer by name (inline or bounded), or a judge."""
+
+    name: str
+    judged: bool
+
+
+@dataclass(slots=True)
+class Session:
+    """All that an engine is given. `sources` by provider; `render(s, i, c, seed)` makes what is shown."""
+
+    prepared: Prepared
+    writer: RunWriter
+    executor: Executor
+    limits: Limits
+    scoring: ScoringBackend
+    suite_scoring: Sequence[SuiteScoring]
+    sources: Mapping[str, Source]
+    render: Callable[[int, int, int, int], Rendered]
+    resume: ResumeState
+    judging: Judging | None = None
+    on_scores: Callable[[list[tuple[Key, Score]]], None] | None = None
+    progress: Progress = field(default_factory=Progress)
+    version: str = ""
+    plan_hash: str = ""
+
+
+class Engine:
+    """Runs one session. `stop()` ends it cleanly; `pause()` and `resume()` hold back new trials."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.progress = session.progress
+        self.stopping = asyncio.Event()
+        self._reason = ""
+        self._status = "complete"
+        self._go = asyncio.Event()
+        self._go.set()
+        self._workers: list[asyncio.Task[None]] = []
+        self.budget = Budget(
+            session.prepared.plan.caps,
+            spent=session.resume.spent_pusd,
+            tokens=session.resume.tokens,
+            held=session.resume.held_pusd,
+        )
+        self.keeper: Keeper | None = None
+        self._global = (
+            asyncio.Semaphore(session.prepared.plan.concurrency) if len(session.sources) > 1 else None
+        )
+
+    # -- control ------------------------------------------------------------------------------------------
+
+    def stop(self, reason: str, status: str = "stopped") -> None:
+        """Send nothing more; what is in flight may finish."""
+        if not self.stopping.is_set():
+            self._reason, self._status = reason, status
+            self.progress.stopping = reason
+            self.stopping.set()
+            self._go.set()
+
+    def cancel(self) -> None:
+        """Give up what is in flight too: its intents stay open, shown as possibly paid."""
+        self.stop("interrupted twice")
+        for worker in self._workers:
+            worker.cancel()
+
+    def pause(self) -> None:
+        """Take no new trials."""
+        self.progress.paused = True
+        self._go.clear()
+        self._note("pause", "")
+
+    def go_on(self) -> None:
+        """Take trials again."""
+        self.progress.paused = False
+        self._go.set()
+        self._note("resume", "")
+
+    def set_money_cap(self, pusd: int | None) -> None:
+        """Change the money cap of the rest of the run; recorded."""
+        self.budget.raise_money(pusd)
+        self._note("cap", "none" if pusd is None else str(pusd))
+
+    def _note(self, kind: str, detail: str) -> None:
+        if self.keeper is not None:
+            self.keeper.record(Noted(time.time_ns(), kind, detail), wait=False)
+
+    # -- the session --------------------------------------------------------------------------------------
+
+    async def run(self) -> RunOutcome:
+        """Until complete, capped, stopped or failed. Raises LedgerError when nothing can be recorded any more."""
+        s = self.session
+        self.progress.started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        keeper = self.keeper = Keeper(s.writer, s.scoring, self._on_scores, loop)
+        try:
+            opened = Opened(time.time_ns(), s.resume.sessions, s.version, s.plan_hash)
+            keeper.record(opened, wait=False)
+            for open_attempt in s.resume.in_flight:
+                f = open_attempt
+                detail = f"{f.c},{f.t},{f.k},{f.a} {f.role} reserved {f.reserved}"
+                keeper.record(Noted(time.time_ns(), "possibly_paid", detail), wait=False)
+            context = AttemptContext(
+                specs=(*s.prepared.plan.contestants, *s.prepared.plan.judges),
+                executor=s.executor,
+                budget=self.budget,
+                keeper=keeper,
+                limits=s.limits,
+                retry=s.prepared.plan.retry,
+                progress=self.progress,
+                jitter=random.Random(derive(s.prepared.plan.seed, "jitter")),
+                stop=self.stopping,
+            )
+            await self._work(context)
+            await keeper.drain()
+        finally:
+            await asyncio.shield(loop.run_in_executor(None, keeper.stop))
+            await s.executor.stop()
+        if keeper.error is not None:
+            raise keeper.error
+        self._publish()
+        head = s.writer.close(self._status, self._reason)
+        return RunOutcome(s.writer.run, self._status, self._reason or "all trials done", head, self.progress)
+
+    async def _work(self, context: AttemptContext) -> None:
+        plan = self.session.prepared.plan
+        for provider, source in self.session.sources.items():
+            limit = plan.limits.get(provider)
+            n = min(plan.concurrency, limit.concurrency if limit else plan.concurrency)
+            self._workers += [asyncio.create_task(self._worker(context, source)) for _ in range(n)]
+        if self.session.judging is not None:
+            await self.session.judging.start(context, self._on_scores)
+        watch = asyncio.create_task(self._watch())
+        try:
+            results = await asyncio.gather(*self._workers, return_exceptions=True)
+            errors = [r for r in results if isinstance(r, BaseException)]
+            errors = [e for e in errors if not isinstance(e, asyncio.CancelledError)]
+            if self.session.judging is not None and not errors:
+                await self.session.judging.finish()
+        finally:
+            watch.cancel()
+        if errors:
+            raise errors[0]
+
+    async def _watch(self) -> None:
+        """Keep the published figures fresh, and end the session at the time cap."""
+        while True:
+            self._publish()
+            left = self.budget.seconds_left
+            if left is not None and left <= 0 and not self.stopping.is_set():
+                self.stop("the time cap is reached", "capped")
+            if left is not None and left <= -GRACE_S:
+                for worker in self._workers:
+                    worker.cancel()
+                return
+            if self.keeper is not None and self.keeper.error is not None:
+                for worker in self._workers:
+                    worker.cancel()
+                return
+            await asyncio.sleep(0.1)
+
+    def _publish(self) -> None:
+        b, p = self.budget, self.progress
+        p.in_flight, p.spent_pusd, p.held_pusd = b.in_flight, b.spent, b.held
+        p.tokens, p.unknown_costs = b.tokens, b.unknown_costs
+
+    async def _worker(self, context: AttemptContext, source: Source) -> None:
+        while not self.stopping.is_set():
+            if not self._go.is_set():
+                await self._go.wait()
+                continue
+            cell = await source.take()
+            if cell is None or self.stopping.is_set():
+                return
+            try:
+                if self._global is None:
+                    await self._one(context, cell)
+                else:
+                    async with self._global:
+                        await self._one(context, cell)
+            except StoppedError:
+                return
+            except CapReachedError as e:
+                self.stop(f"the {e.which} cap is reached", "capped")
+                return
+
+    async def _one(self, context: AttemptContext, cell: Cell) -> None:
+        c, t, k = cell
+        s = self.session
+        suite, i = s.prepared.locate(t)
+        data = s.prepared.suites[suite]
+        task = data.task(i)
+        seed = trial_seed(s.prepared.plan.seed, data.header.version, task.id, k)
+        shown = s.render(suite, i, c, seed)
+        scoring = s.suite_scoring[suite]
+
+        def item_for(reply: Reply, ended_by: str) -> tuple[str, Item] | None:
+            if scoring.judged:
+                return None
+            return scoring.name, Item(task, reply, shown.order, ended_by, shown.messages, seed)
+
+        ask = Ask(shown.messages, task.id, k, seed, shown.tools, data.header.name)
+        first = s.resume.attempts.get((c, t, k), 0)
+        ended = await run_trial(
+            context, Trial(c, t, k, ask, shown.order, first_attempt=first, item_for=item_for)
+        )
+        item = Item(task, ended.reply or Reply(), shown.order, ended.ended_by, shown.messages, seed)
+        self._settled(cell, ended, scoring, item)
+
+    def _settled(self, cell: Cell, ended: Ended, scoring: SuiteScoring, item: Item) -> None:
+        """Count a trial that ended; park what has no measurement; hand the rest of a judged suite to its judge."""
+        self.progress.done += 1
+        key: Key = (*cell, ended.a)
+        if ended.fault is not None and not ended.fault.ended_by.is_measurement:
+            self.progress.parked += 1
+            self.park(key, scoring.name, ended.fault)
+        elif scoring.judged and self.session.judging is not None:
+            self.session.judging.add(key, scoring.name, item)
+
+    def park(self, key: Key, scorer: str, fault: Fault) -> None:
+        """Record that a trial has no verdict, and why."""
+        score = ungraded(f"{fault.ended_by.value}:{fault.kind}", str(fault)[:200])
+        assert self.keeper is not None
+        self.keeper.record(Scored(*key, scorer, score), wait=False)
+        self._on_scores([(key, score)])
+
+    def _on_scores(self, scores: list[tuple[Key, Score]]) -> None:
+        p = self.progress
+        for (c, _t, _k, _a), score in scores:
+            if score.outcome is Outcome.UNGRADED:
+                p.ungraded[c] = p.ungraded.get(c, 0) + 1
+            else:
+                p.graded[c] = p.graded.get(c, 0) + 1
+                p.passed[c] = p.passed.get(c, 0) + (score.outcome is Outcome.PASSED)
+        if self.session.on_scores is not None:
+            self.session.on_scores(scores)

@@ -1,0 +1,34 @@
+"""The executor that runs attempts in this process, on its event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from steelyard.contestants.base import Answer, Ask, Contestant
+from steelyard.contestants.build import build
+from steelyard.schema.contestant import ContestantSpec
+
+
+class LocalExecutor:
+    """Contestants live here. `environ` is where credentials are looked up, by the names that specs give."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._live: list[Contestant] = []
+
+    async def start(self, specs: Sequence[ContestantSpec]) -> None:
+        """Open every contestant; those opened are closed again when one fails."""
+        for spec in specs:
+            contestant = build(spec, self._environ)
+            self._live.append(contestant)
+            await contestant.open()
+
+    async def answer(self, c: int, ask: Ask) -> Answer:
+        """One attempt of contestant `c`. Raises Fault."""
+        return await self._live[c].answer(ask)
+
+    async def stop(self) -> None:
+        """Close every contestant."""
+        live, self._live = self._live, []
+        for contestant in live:
+            await contestant.aclose()
