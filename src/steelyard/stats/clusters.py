@@ -1,0 +1,144 @@
+"""Means and rates whose rows come in clusters: tasks that share a passage, a repository, a family.
+
+Does not find the clusters: name them yourself, as wide as the widest thing that rows share. Only clusters count
+as independent, so one cluster gives no standard error and no interval (Unknown), however many rows it has.
+Repeating rows inside their clusters does not narrow anything. Variance: see `robust`; intervals in 0..1: see
+`bounded`; otherwise Student's t at Satterthwaite's degrees of freedom. Weight: every row counts the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from steelyard.errors import DataError
+from steelyard.stats.base import (
+    Coded,
+    Estimate,
+    Figure,
+    FloatArray,
+    Interval,
+    Labels,
+    binary,
+    codes,
+    finite,
+    fraction,
+    same_length,
+    t_quantile,
+    within,
+)
+from steelyard.stats.bounded import bounded_limits
+from steelyard.stats.robust import Spread, exchangeable_variance, spread
+from steelyard.unknown import Unknown
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSums:
+    """What the mean of a table needs: per cluster the sum of its units' values and their number.
+
+    `within` is the pooled variance of a unit inside its cluster (0 where a cluster is one unit). `n_trials` and
+    `n_tasks` are carried into the Estimate. `sums` and `sizes` have shape (C,).
+    """
+
+    sums: FloatArray
+    sizes: FloatArray
+    within: float
+    n_trials: int
+    n_tasks: int
+
+
+def clustered_mean(
+    values: ArrayLike, clusters: Labels, *, level: float = 0.95, bounds: Bounds | None = None
+) -> Estimate:
+    """The mean over rows with a cluster-robust standard error and interval.
+
+    `bounds` are the least and greatest score possible; with them the interval stays inside and holds near the
+    ends, without them it is Student's t. Raises DataError on bad rows, or scores outside `bounds`.
+    """
+    column = finite(values) if bounds is None else within(values, bounds[0], bounds[1])
+    same_length(column.size, [("clusters", len(clusters))])
+    sums = cluster_sums(column, codes(clusters, "cluster"))
+    return estimate_mean(sums, level=level, bounds=bounds, method="clustered mean")
+
+
+def clustered_rate(
+    values: ArrayLike, clusters: Labels, *, level: float = 0.95, form: str = "wilson"
+) -> Estimate:
+    """The rate of ones over rows with a cluster-robust interval that holds near 0 and 1.
+
+    `form` is "wilson" (coverage near the level) or "beta" (Korn-Graubard, wider, for guarantees).
+    """
+    column = binary(values)
+    same_length(column.size, [("clusters", len(clusters))])
+    sums = cluster_sums(column, codes(clusters, "cluster"))
+    return estimate_mean(sums, level=level, bounds=(0.0, 1.0), form=form, method="clustered rate")
+
+
+def cluster_sums(column: FloatArray, clusters: Coded, *, n_trials: int | None = None) -> ClusterSums:
+    """Sum a column of units by cluster; one unit a row, `n_trials` when a unit holds several trials."""
+    sums = np.bincount(clusters.index, weights=column, minlength=clusters.size).astype(np.float64)
+    sizes = np.bincount(clusters.index, minlength=clusters.size).astype(np.float64)
+    spare = column.size - clusters.size
+    inside = 0.0
+    if spare > 0:
+        inside = float(np.sum((column - (sums / sizes)[clusters.index]) ** 2) / spare)
+    return ClusterSums(sums, sizes, inside, column.size if n_trials is None else n_trials, column.size)
+
+
+def estimate_mean(
+    table: ClusterSums, *, level: float, bounds: Bounds | None, method: str, form: str = "wilson"
+) -> Estimate:
+    """Mean, robust standard error and interval of a table of cluster sums."""
+    fraction(level, "level")
+    if form not in ("wilson", "beta"):
+        raise DataError("form: unknown", wanted="wilson or beta", got=form)
+    if bounds is not None and not bounds[0] < bounds[1]:
+        raise DataError("bounds: the wrong way round", wanted="least, greatest", got=f"{bounds}")
+    clusters = table.sums.size
+    value = float(table.sums.sum() / table.sizes.sum())
+    if clusters == 1:
+        why = Unknown("one observation" if table.n_trials == 1 else "one cluster: nothing shows its spread")
+        return Estimate(value, why, why, method, table.n_trials, table.n_tasks, 1, df=why)
+    low, high = bounds if bounds is not None else (0.0, 1.0)
+    sums = (table.sums - low * table.sizes) / (high - low)
+    measured = spread(sums, table.sizes)
+    df, se = float(measured.df), float(np.sqrt(measured.variance)) * (high - low)
+    # rounding leaves about 1e-16 of the scores' size where there is no spread at all
+    flat = se <= 1e-14 * max(1.0, float(np.max(np.abs(table.sums / table.sizes))))
+    known: Figure = Unknown(f"all {clusters} clusters agree: no spread to measure") if flat else se
+    interval: Interval | Unknown
+    if bounds is not None:
+        kept = steadied(measured, sums, table.sizes, table.within / (high - low) ** 2)
+        ends = bounded_limits(kept, level, form=form)
+        name = "no-spread bound" if flat else f"{form} at effective clusters, t({df:.1f})"
+        interval = Interval(
+            low + (high - low) * float(ends[0]), low + (high - low) * float(ends[1]), level, name
+        )
+    elif flat:
+        interval = Unknown(f"all {clusters} clusters agree: no spread to measure, and no bounds were given")
+    else:
+        half = t_quantile(level, df) * se
+        interval = Interval(value - half, value + half, level, f"t({df:.1f})")
+    counts = (table.n_trials, table.n_tasks, clusters)
+    return Estimate(value, known, interval, method, *counts, df=df, notes=_notes(table.sizes))
+
+
+def steadied(measured: Spread, sums: FloatArray, sizes: FloatArray, inside: float | FloatArray) -> Spread:
+    """The spread with its variance raised to the exchangeable one where that is larger (scores in 0..1).
+
+    The robust variance misses low where rare outcomes happened to fall into small clusters.
+    """
+    steady = exchangeable_variance(sums, sizes, np.asarray(inside, dtype=np.float64))
+    flat = measured.variance <= 1e-28
+    return replace(measured, variance=np.where(flat, 0.0, np.maximum(measured.variance, steady)))
+
+
+def _notes(sizes: FloatArray) -> tuple[str, ...]:
+    share = float(sizes.max() / sizes.sum())
+    if sizes.size > 2 and share > 0.5:
+        return (f"one cluster holds {share:.0%} of the rows: the interval rests on it",)
+    return ()
