@@ -153,8 +153,17 @@ class Ledger(Protocol):
     def resume_state(self, run: str) -> ResumeState:
         """What is done, in flight, unscored, spent."""
 
-    def done(self, run: str, n_contestants: int, n_tasks: int) -> bytearray:
-        """Finished trials a cell, row-major [n_contestants * n_tasks]; repeats above 255 raise DataError."""
+    def finished(self, run: str) -> Iterator[tuple[int, int, int]]:
+        """(c, t, k) of every trial with a final result, judge calls left out; streams, any order."""
+        ...
+
+    def scores(self, run: str, scorer: str = "") -> Iterator[tuple[int, int, int, int, float | None]]:
+        """(c, t, k, outcome, value) of every judged trial by its newest score, in (c, t, k) order; streams."""
+        ...
+
+    def judge_replies(self, run: str) -> Iterator[tuple[int, int, int, str, Reply]]:
+        """(c, t, k, role, reply) of judge calls of trials that have no score yet: paid for, not to be sent again."""
+        ...
 
     def cells(self, run: str, scorer: str = "") -> Cells:
         """Columns for statistics; under 200 ms at 1M trials. `scorer` picks a version (default: the newest)."""
