@@ -11,9 +11,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from steelyard.errors import Fault
 from steelyard.schema.contestant import Sampling
 from steelyard.schema.message import Message, ToolSpec
-from steelyard.schema.reply import Reply
+from steelyard.schema.reply import Reply, TokenLogprob
 
 
 class Request(Struct, frozen=True, omit_defaults=True):
@@ -50,8 +51,30 @@ class Endpoint:
     verify_tls: bool = True
 
 
+class Delta(Struct, frozen=True, omit_defaults=True):
+    """A piece of a streamed reply. `tool` is the place of a tool call in the reply, -1 for none; its first piece
+    carries `tool_id` and `tool_name`, every piece some of `arguments`."""
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool: int = -1
+    tool_id: str = ""
+    tool_name: str = ""
+    arguments: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
 class ReplyParser(Protocol):
-    """Fed with one response; says the reply or raises a Fault. Times are monotonic nanoseconds."""
+    """Fed with one response; says the reply or raises a Fault. Times are monotonic nanoseconds.
+
+    `done` turns True when nothing that may still come matters; the transport may stop reading then.
+    """
+
+    done: bool
+
+    def begin(self, sent: int, connect_ns: int) -> None:
+        """The request's last byte was handed over at `sent`; connecting had taken `connect_ns`."""
 
     def head(self, status: int, headers: list[tuple[bytes, bytes]], at: int) -> None:
         """The status line and headers came."""
@@ -79,4 +102,47 @@ class Dialect(Protocol):
 
     def auth(self, secret: str) -> tuple[tuple[str, str], ...]:
         """The headers that carry the credential."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Says one streamed reply, piece by piece."""
+
+    def start(self) -> bytes:
+        """What precedes the first piece."""
+        ...
+
+    def delta(self, piece: Delta) -> bytes:
+        """One piece. Raises Fault `unsupported` for what the dialect cannot say."""
+        ...
+
+    def end(self, reply: Reply) -> bytes:
+        """The end; finish, usage, ids and opaque reasoning are taken from the whole reply."""
+        ...
+
+    def error(self, broken: Fault) -> bytes:
+        """An error in the middle of the stream."""
+        ...
+
+
+class ServerDialect(Protocol):
+    """The other side: requests read, replies said."""
+
+    name: str
+    path: str
+
+    def decode_request(self, body: bytes) -> Request:
+        """The request. Raises Fault `bad_request` or `unsupported` with a message for the caller."""
+        ...
+
+    def encode_reply(self, reply: Reply) -> bytes:
+        """A whole reply as the body of a 200."""
+        ...
+
+    def stream(self, request: Request, head: Reply) -> StreamEncoder:
+        """An encoder for a streamed reply; `head` gives model, response id and fingerprint."""
+        ...
+
+    def encode_fault(self, broken: Fault) -> tuple[int, bytes]:
+        """Status and body of an error answer."""
         ...

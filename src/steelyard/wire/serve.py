@@ -1,0 +1,294 @@
+"""A small HTTP/1.1 server on asyncio: keep-alive, whole and streamed answers, back-pressure, limits.
+
+Not covered: TLS, HTTP/2, WebSockets, multipart, authentication. It listens on loopback unless told otherwise.
+A handler that is still working when its client goes away is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Self
+from urllib.parse import unquote
+
+import httptools
+
+from steelyard.errors import UserError
+
+_REASONS = {s.value: s.phrase for s in HTTPStatus}
+_MOST_HEAD_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request, fully read. Header names in lower case; `at` is when its last byte came (monotonic ns)."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An answer. A body that is an async iterator is sent chunk by chunk as it comes; if it raises, the
+    connection is cut, so that the client can tell."""
+
+    status: int = 200
+    body: bytes | AsyncIterator[bytes] = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+
+Handler = Callable[[Incoming], Awaitable[Outgoing]]
+
+
+class Server:
+    """Serves `handler` on `host:port`; port 0 takes a free one. An exception of the handler is a plain 500, and
+    is given to `on_error`."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        max_body: int = 64 << 20,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.handler, self._host, self._port = handler, host, port
+        self.max_body, self.on_error = max_body, on_error
+        self._server: asyncio.Server | None = None
+        self.connections: set[_ServerConnection] = set()
+
+    @property
+    def port(self) -> int:
+        """The port, once started."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """`http://host:port`."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen. Raises UserError when the port cannot be had."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: _ServerConnection(self), self._host, self._port, backlog=1024
+            )
+        except OSError as e:
+            raise UserError(
+                f"cannot listen on {self._host}:{self._port}",
+                got=e.strerror or str(e),
+                fix="choose another port, or 0",
+            ) from None
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def aclose(self) -> None:
+        """Stop listening, cancel what is being answered, close every connection."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.close()
+        tasks = [c.task for c in self.connections if c.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=2.0)
+        await asyncio.sleep(0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class _ServerConnection(asyncio.Protocol):
+    """One connection: requests are answered one after the other, in the order in which they came."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._queue: deque[tuple[Incoming, bool]] = deque()
+        self.task: asyncio.Task[None] | None = None
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+        self._new_message()
+
+    def _new_message(self) -> None:
+        self._url: list[bytes] = []
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._size = 0
+        self._head_bytes = 0
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._server.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400)
+        except httptools.HttpParserCallbackError:
+            self._refuse(413)
+        except httptools.HttpParserError:
+            self._refuse(400)
+
+    def eof_received(self) -> None:
+        # hardly any HTTP client closes one side only; work for a client that went away should stop
+        if self.task is not None:
+            self.task.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        self._can_write.set()
+        if self.task is not None:
+            self.task.cancel()
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        self._can_write.set()
+
+    def close(self) -> None:
+        """Cut the connection and cancel its handler."""
+        if self.task is not None:
+            self.task.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # llhttp's side
+
+    def on_message_begin(self) -> None:
+        self._new_message()
+
+    def on_url(self, url: bytes) -> None:
+        self._url.append(url)
+        self._grow_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._grow_head(len(name) + len(value))
+
+    def on_headers_complete(self) -> None:
+        if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._server.max_body:
+            raise ValueError("body over the limit")
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        raw = b"".join(self._url).decode("latin-1")
+        path, _, query = raw.partition("?")
+        incoming = Incoming(
+            method=self._parser.get_method().decode("latin-1"),
+            path=unquote(path) if "%" in path else path,
+            query=query,
+            headers=self._headers,
+            body=b"".join(self._body),
+            at=time.monotonic_ns(),
+        )
+        self._queue.append((incoming, self._parser.should_keep_alive()))
+        if self.task is None:
+            self.task = asyncio.get_running_loop().create_task(self._answer_all())
+        elif self._transport is not None:
+            self._transport.pause_reading()  # a pipelining client waits; nothing is read ahead without bound
+
+    def _grow_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _MOST_HEAD_BYTES:
+            raise ValueError("head over the limit")
+
+    # answers
+
+    def _refuse(self, status: int) -> None:
+        if self._transport is not None and self.task is None:
+            self._transport.write(
+                _head(status, "text/plain", (), b"content-length: 0\r\nconnection: close\r\n")
+            )
+            self._transport.close()
+        elif self._transport is not None:
+            self._transport.abort()
+
+    async def _answer_all(self) -> None:
+        try:
+            while self._queue and self._transport is not None and not self._transport.is_closing():
+                incoming, keep = self._queue.popleft()
+                await self._answer(incoming, keep=keep)
+                if not keep and not self._transport.is_closing():
+                    self._transport.close()
+                self._transport.resume_reading()
+        finally:
+            self.task = None
+
+    async def _answer(self, incoming: Incoming, *, keep: bool) -> None:
+        assert self._transport is not None
+        try:
+            answer = await self._server.handler(incoming)
+        except asyncio.CancelledError:
+            raise
+        except Exception as e:  # noqa: BLE001 - the boundary of foreign code; told to on_error and to the client
+            self._tell(e)
+            answer = Outgoing(500, b'{"error": {"message": "internal error", "type": "server_error"}}')
+        closing = b"" if keep else b"connection: close\r\n"
+        if isinstance(answer.body, bytes):
+            framing = b"content-length: %d\r\n%s" % (len(answer.body), closing)
+            head = _head(answer.status, answer.content_type, answer.headers, framing)
+            self._transport.write(head + answer.body if incoming.method != "HEAD" else head)
+            await self._can_write.wait()
+            return
+        framing = b"transfer-encoding: chunked\r\ncache-control: no-store\r\n" + closing
+        self._transport.write(_head(answer.status, answer.content_type, answer.headers, framing))
+        await self._stream(answer.body)
+
+    async def _stream(self, body: AsyncIterator[bytes]) -> None:
+        assert self._transport is not None
+        try:
+            async for chunk in body:
+                if self._transport.is_closing():
+                    return
+                if chunk:
+                    self._transport.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+                    await self._can_write.wait()
+        except asyncio.CancelledError:
+            raise
+        except Exception as e:  # noqa: BLE001 - the boundary of foreign code; told to on_error and to the client
+            self._tell(e)
+            self._transport.abort()
+            return
+        finally:
+            close = getattr(body, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(RuntimeError):  # already running or closed
+                    await close()
+        self._transport.write(b"0\r\n\r\n")
+
+    def _tell(self, e: BaseException) -> None:
+        if self._server.on_error is not None:
+            self._server.on_error(e)
+
+
+def _head(status: int, content_type: str, headers: tuple[tuple[str, str], ...], framing: bytes) -> bytes:
+    more = "".join(f"{k}: {v}\r\n" for k, v in headers)
+    line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\ncontent-type: {content_type}\r\n{more}"
+    return line.encode("latin-1", "replace") + framing + b"\r\n"

@@ -1,0 +1,147 @@
+"""Reading JSON that somebody else wrote: decode once, then take what has the right type and ignore the rest.
+
+Nothing here raises anything but `Fault`, whatever comes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+
+import msgspec
+
+from steelyard.errors import Fault
+from steelyard.wire.faults import clean, fault, kind_of_error
+
+Json = dict[str, object]
+NOTHING: Json = {}
+
+_decoder = msgspec.json.Decoder()
+encode = msgspec.json.Encoder().encode
+"""JSON bytes of plain data."""
+
+
+def decode(data: bytes) -> object:
+    """The value of a JSON text. Raises Fault `bad_encoding` or `bad_json`.
+
+    What the fast parser refuses but other servers write (a lone half of a surrogate pair, NaN, a byte order
+    mark) is read by the standard library.
+    """
+    try:
+        return _decoder.decode(data)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as e:
+        raise fault("bad_encoding", f"wanted UTF-8, got byte {data[e.start]:#04x} at {e.start}") from None
+    except (ValueError, RecursionError) as e:
+        raise fault(
+            "bad_json", f"wanted JSON, got {clean(_peek(data), limit=200)!r} ({clean(str(e), limit=80)})"
+        ) from None
+
+
+def _peek(data: bytes) -> str:
+    return data[:400].decode("utf-8", "replace")
+
+
+def obj(value: object) -> Json:
+    """The value when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else NOTHING
+
+
+def items(value: object) -> list[object]:
+    """The value when it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """The value when it is a string, else "" (numbers are not turned into text)."""
+    return value if isinstance(value, str) else ""
+
+
+def count(value: object) -> int | None:
+    """A token count: a whole number from 0 up, else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if 0 <= value < 1 << 63 else None
+    if isinstance(value, float) and value.is_integer() and 0 <= value < 1 << 53:
+        return int(value)
+    return None
+
+
+def real(value: object) -> float | None:
+    """A finite number, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def whole(text_: str) -> str:
+    """Text with surrogate halves joined (a provider may cut a pair between two chunks); strays become U+FFFD."""
+    try:
+        text_.encode()
+    except UnicodeEncodeError:
+        return text_.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text_
+
+
+def raw_json(value: object) -> str:
+    """JSON text of an argument that a server gave as an object instead of as text."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    try:
+        return encode(value).decode()
+    except (ValueError, TypeError, RecursionError):
+        return json.dumps(value)
+
+
+def pusd(value: object) -> int | None:
+    """Dollars as reported (a float) in picodollars."""
+    dollars = real(value)
+    return round(dollars * 1e12) if dollars is not None and 0 <= dollars < 1e6 else None
+
+
+def error_fault(
+    status: int, body: object, *, retry_after: float | None, otherwise: str = "error_body"
+) -> Fault:
+    """The Fault of an error object, whichever dialect wrote it: `{"error": {...}}`, `{"error": "..."}`, a bare one."""
+    outer = obj(body)
+    error = outer.get("error", outer)
+    if isinstance(error, str):
+        codes: tuple[str, ...] = (text(outer.get("code")), text(outer.get("type")))
+        message = error
+    else:
+        inner = obj(error)
+        deeper = obj(inner.get("innererror"))
+        codes = tuple(
+            text(v) for v in (inner.get("code"), inner.get("type"), deeper.get("code"), inner.get("status"))
+        )
+        message = text(inner.get("message")) or text(outer.get("message")) or text(outer.get("detail"))
+        named = inner.get("code", inner.get("status"))
+        if status < 300 and isinstance(named, int) and 300 <= named < 600:
+            status = named
+    codes = tuple(c for c in codes if c)
+    kind = kind_of_error(status, codes, message, otherwise=otherwise)
+    shown = clean(message or raw_json(body)[:4000], limit=4000)
+    said = " ".join((f"HTTP {status}" if status >= 300 else "error in a 2xx answer", *codes[:1]))
+    return fault(kind, f"{said}: {shown}" if shown else said, retry_after=retry_after)
+
+
+def flags(headers: Mapping[str, str]) -> tuple[bool, bool]:
+    """(is an event stream, is surely no JSON) by the content type."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "text/event-stream", kind in (
+        "text/html",
+        "application/xhtml+xml",
+        "text/xml",
+        "application/xml",
+    )
