@@ -40,7 +40,8 @@ bench: $(VENV)/dev.stamp        ## ratios against floors and peers in one run
 	$(BIN)/python -m bench
 
 models: $(VENV)/core.stamp      ## retrain the embedded models (under an hour on 2 cores)
-	$(BIN)/python tools/train_models.py
+	$(BIN)/pip install -q --disable-pip-version-check torch==2.13.0
+	OMP_NUM_THREADS=1 $(BIN)/python tools/train_models.py
 
 lock:                           ## refresh the pinned, hashed requirements (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml --group build -o requirements/core.txt
