@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import special
+from tests.quality.promise import at_most
 
 from steelyard.decide.stopping import Stopper
 from steelyard.decide.until import Estimand, Until
@@ -16,11 +16,6 @@ TASKS = {
     "settled or wavering": lambda rng: np.where(rng.random(40) < 0.5, 0.999, 0.6),
     "everything": lambda rng: rng.beta(0.3, 0.3, 40),
 }
-
-
-def quantile_999(n: int, p: float) -> int:
-    """The smallest count that a Binomial(n, p) exceeds with probability at most 0.001."""
-    return next(k for k in range(n + 1) if special.bdtrc(k, n, p) <= 0.001)
 
 
 def misses(name: str, runs: int, *, weighted: bool) -> tuple[int, float]:
@@ -47,8 +42,7 @@ def misses(name: str, runs: int, *, weighted: bool) -> tuple[int, float]:
 def test_interval_over_these_tasks_holds_at_every_look(name: str, weighted: bool) -> None:
     runs = 400
     missed, bias = misses(name, runs, weighted=weighted)
-    allowed = quantile_999(runs, 0.1)
-    assert missed <= allowed, f"{name}: p={missed / runs:.4f} n={runs} nominal 0.1 allowed {allowed}"
+    at_most(missed, runs, 0.1, name)
     assert abs(bias) < 0.02, f"{name}: mean estimate off by {bias:+.4f} in n={runs}"
 
 
@@ -57,8 +51,7 @@ def test_interval_over_these_tasks_holds_at_every_look(name: str, weighted: bool
 def test_interval_over_these_tasks_holds_at_every_look_long(name: str) -> None:
     runs = 5000
     missed, _ = misses(name, runs, weighted=True)
-    allowed = quantile_999(runs, 0.1)
-    assert missed <= allowed, f"{name}: p={missed / runs:.4f} n={runs} nominal 0.1 allowed {allowed}"
+    at_most(missed, runs, 0.1, name)
 
 
 @pytest.mark.parametrize("clusters", [1, 5])
@@ -75,8 +68,7 @@ def test_interval_over_the_population_holds(a: float, b: float, clusters: int) -
             batch = stopper.propose()
             stopper.observe(batch.contestant, batch.task, (rng.random(len(batch)) < rates[batch.task]) * 1.0)
         missed += not stopper.progress(0).interval.contains(truth)
-    allowed = quantile_999(runs, 0.1)
-    assert missed <= allowed, f"beta({a}, {b}) x{clusters}: p={missed / runs:.4f} n={runs}, allowed {allowed}"
+    at_most(missed, runs, 0.1, f"beta({a}, {b}) tasks in clusters of {clusters}")
 
 
 def test_the_plain_mean_is_biased_after_adaptive_spending_and_the_estimate_is_less() -> None:
