@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from steelyard.errors import EndedBy, Fault
@@ -146,19 +145,18 @@ _BY_CODE = {
 }
 
 # Words of compatible servers that give no code (vLLM, llama.cpp, Anthropic, Gemini), only trusted on 4xx.
-_LONG = re.compile(
-    r"context[ _](length|window|size)|maximum context|prompt is too long|input is too long|too many tokens"
-    r"|exceeds? the (available |model'?s? )?(maximum )?(context|token)|max_model_len",
-    re.IGNORECASE,
+# Patterns stay text, so that importing this compiles none of them; `re` keeps the compiled ones.
+_LONG = (
+    r"(?i)context[ _](length|window|size)|maximum context|prompt is too long|input is too long|too many tokens"
+    r"|exceeds? the (available |model'?s? )?(maximum )?(context|token)|max_model_len"
 )
-_POLICY = re.compile(
-    r"content[ _](management )?(policy|filter)|usage polic|safety system|flagged (as|for)|blocked by",
-    re.IGNORECASE,
+_POLICY = (
+    r"(?i)content[ _](management )?(policy|filter)|usage polic|safety system"
+    r"|flagged (as|for) |flagged by .{0,20}moderation"
 )
-_QUOTA = re.compile(
-    r"insufficient[ _](quota|credit|balance|funds)|exceeded your current quota|credit balance is too low"
-    r"|billing (hard )?limit|out of credits",
-    re.IGNORECASE,
+_QUOTA = (
+    r"(?i)insufficient[ _](quota|credit|balance|funds)|exceeded your current quota|credit balance is too low"
+    r"|billing (hard )?limit|out of credits"
 )
 _REFINABLE = {"bad_request", "request_too_large", "rejected", "auth", "rate_limited", "quota"}
 
@@ -184,21 +182,21 @@ def kind_of_error(status: int, codes: tuple[str, ...], message: str, *, otherwis
     named = next((_BY_CODE[c.lower()] for c in codes if c.lower() in _BY_CODE), "")
     if base and base not in _REFINABLE:
         return base
-    if base in ("", "rate_limited") and (named == "quota" or _QUOTA.search(message)):
+    if base in ("", "rate_limited") and (named == "quota" or re.search(_QUOTA, message)):
         return "quota"
     if base == "rate_limited":
         return base
-    if base == "bad_request" and _QUOTA.search(message):
+    if base == "bad_request" and re.search(_QUOTA, message):
         return "quota"
     for kind, words in (("context_length", _LONG), ("content_policy", _POLICY)):
-        if named == kind or (base not in ("auth", "quota") and base and words.search(message)):
+        if named == kind or (base not in ("auth", "quota") and base and re.search(words, message)):
             return kind
     if base:
         return named if named and not TABLE[named].retryable else base
     return named or otherwise
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -256,6 +254,9 @@ def _epoch(text: str) -> float | None:
 
             when = datetime.fromisoformat(text)
             return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        # lazy: only for dates, and it costs 5 ms of the start
+        from email.utils import parsedate_to_datetime
+
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError, OSError):
         return None
@@ -270,17 +271,17 @@ def _reset(text: str, now: float | None) -> float | None:
         if now is None:
             return None
         return (value / 1000 if value > 1e11 else value) - now
-    parts = _DURATION.findall(text)
+    parts = re.findall(_DURATION, text)
     if parts and "".join(n + u for n, u in parts) == text:
         return float(sum(float(n) * _SECONDS[u] for n, u in parts))
     then = _epoch(text)
     return None if then is None or now is None else then - now
 
 
-_KEY_LIKE = re.compile(
-    r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=*-]{4,}|\b(?:sk|pk|rk|xai|gsk|key|AIza)[-_][\w*.-]{6,}|\bAIza[\w-]{10,}"
+_KEY_LIKE = (
+    r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=*-]{4,}|\b(?:sk|pk|rk|xai|gsk|key)[-_][\w*.-]{6,}|\bAIza[\w-]{10,}"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 
 
 def clean(text: str, secrets: tuple[str, ...] = (), limit: int = 500) -> str:
@@ -288,5 +289,5 @@ def clean(text: str, secrets: tuple[str, ...] = (), limit: int = 500) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "[key]")
-    text = _CONTROL.sub(" ", _KEY_LIKE.sub("[key]", text)).strip()
+    text = re.sub(_CONTROL, " ", re.sub(_KEY_LIKE, "[key]", text)).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"

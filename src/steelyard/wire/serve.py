@@ -36,13 +36,17 @@ class Incoming:
     at: int
 
 
+Takeover = Callable[[asyncio.Transport], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """An answer. A body that is an async iterator is sent chunk by chunk as it comes; if it raises, the
-    connection is cut, so that the client can tell."""
+    connection is cut, so that the client can tell. A body that is a function is given the transport, writes
+    the whole answer, head and all, and the connection is closed after it: for servers that must misbehave."""
 
     status: int = 200
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncIterator[bytes] | Takeover = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = field(default=())
 
@@ -256,6 +260,10 @@ class _ServerConnection(asyncio.Protocol):
             head = _head(answer.status, answer.content_type, answer.headers, framing)
             self._transport.write(head + answer.body if incoming.method != "HEAD" else head)
             await self._can_write.wait()
+            return
+        if not isinstance(answer.body, AsyncIterator):
+            await answer.body(self._transport)
+            self._transport.close()
             return
         framing = b"transfer-encoding: chunked\r\ncache-control: no-store\r\n" + closing
         self._transport.write(_head(answer.status, answer.content_type, answer.headers, framing))
