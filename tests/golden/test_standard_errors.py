@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.stats.clusters import clustered_rate
+from steelyard.stats.paired import paired
 from steelyard.stats.rates import rate
 from steelyard.stats.twolevel import two_level
 
@@ -55,3 +56,18 @@ def test_gsm8k_counts_and_rates(shared_data: Path) -> None:
     got = rate([float(r["175b_finetuning"]["is_correct"]) for r in rows])
     assert got.n_trials == 1319
     assert got.value == 458 / 1319
+
+
+def test_gsm8k_paired_difference(shared_data: Path) -> None:
+    with gzip.open(
+        shared_data / "gsm8k" / "model_solutions_finetuning.jsonl.gz", "rt", encoding="utf-8"
+    ) as f:
+        rows = [json.loads(line) for line in f]
+    sides = ("6b_finetuning", "175b_finetuning")
+    values = [float(r[side]["is_correct"]) for side in sides for r in rows]
+    tasks = [i for _ in sides for i in range(len(rows))]
+    got = paired(values, tasks, [s for s in sides for _ in rows], baseline="6b_finetuning")
+    assert got.difference.value == pytest.approx(0.1304, abs=5e-5)
+    assert got.difference.se == pytest.approx(0.0137, abs=5e-5)
+    assert got.se_unpaired == pytest.approx(0.0173, abs=5e-5)
+    assert got.difference.interval.low == pytest.approx(0.1304 - 1.96 * 0.0137, abs=1e-3)

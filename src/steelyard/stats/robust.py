@@ -44,14 +44,20 @@ def influence_variance(influence: FloatArray, shares: FloatArray) -> tuple[Float
     here, which callers must turn into Unknown.
     """
     w = shares
-    q = np.sum(w * w, axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        g = 1.0 / np.sqrt((1.0 - w) * (1.0 - 2.0 * w + q))
+        g = corrections(w)
         variance = np.sum(g * influence**2, axis=-1)
         trace = np.sum(g * w * (1.0 - w), axis=-1)
         diagonal = np.sum(g * g * ((w - w * w) ** 2 - w**4), axis=-1)
         df = trace**2 / (diagonal + np.sum(g * w * w, axis=-1) ** 2)
     return variance, df
+
+
+def corrections(w: FloatArray) -> FloatArray:
+    """The factors `g_c` of the module's docstring for shares `w`, both (..., C)."""
+    q = np.sum(w * w, axis=-1, keepdims=True)
+    g: FloatArray = 1.0 / np.sqrt((1.0 - w) * (1.0 - 2.0 * w + q))
+    return g
 
 
 def spread(sums: FloatArray, sizes: FloatArray) -> Spread:
