@@ -6,7 +6,9 @@ import importlib
 
 import click
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "serve-models": "Serve the embedded models over HTTP, on loopback.",
+}
 """Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""
 
 

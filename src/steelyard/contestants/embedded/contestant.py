@@ -1,0 +1,62 @@
+"""An embedded model as a contestant: no server, no socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from steelyard.contestants.base import Answer, Ask
+from steelyard.contestants.embedded import convert
+from steelyard.contestants.embedded.engine import PromptTooLong
+from steelyard.contestants.embedded.weights import model_names
+from steelyard.contestants.embedded.worker import Worker
+from steelyard.errors import PlanError, UserError
+from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.reply import Timing
+from steelyard.wire.faults import fault
+
+
+class EmbeddedContestant:
+    """Answers with a shipped model, in this process, on one thread. Weights are loaded by the first question."""
+
+    def __init__(self, spec: ContestantSpec) -> None:
+        self.spec = spec
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedded-model")
+        self._worker = Worker(spec.model, self._thread)
+
+    async def answer(self, ask: Ask) -> Answer:
+        """One attempt. Raises Fault `context_length` or `bad_request`."""
+        given = self.spec.sampling
+        how = convert.settings(given, ask.seed if given.send_seed else None)
+        began = time.monotonic_ns()
+        try:
+            request = await self._worker.submit(convert.turns(ask.messages, ask.tools), how)
+        except PromptTooLong as e:
+            raise fault("context_length", str(e)) from None
+        except UserError as e:
+            raise fault("bad_request", str(e)) from None
+        made = await self._worker.finished(request)
+        took = time.monotonic_ns() - began
+        engine = await self._worker.engine()
+        said = convert.reply(engine.card, made, "", logprobs=given.logprobs is not None)
+        return Answer(msgspec.structs.replace(said, timing=Timing(first_byte_ns=took, done_ns=took)))
+
+    async def aclose(self) -> None:
+        """Stop what runs and end the thread."""
+        self._worker.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def make(spec: ContestantSpec, environ: Mapping[str, str]) -> EmbeddedContestant:
+    """The contestant of a spec. Raises PlanError for a model that does not ship."""
+    if spec.model not in model_names():
+        raise PlanError(
+            f"contestant `{spec.name}`: no such embedded model",
+            wanted="one of " + ", ".join(model_names()),
+            got=spec.model or "no model",
+            fix="set `model`",
+        )
+    return EmbeddedContestant(spec)
