@@ -21,7 +21,7 @@ from steelyard.contestants.embedded.worker import Worker
 from steelyard.errors import Fault, UserError
 from steelyard.schema.reply import Reply
 from steelyard.wire.base import Delta, Request, ServerDialect
-from steelyard.wire.dialects import SERVERS
+from steelyard.wire.dialects import SERVERS, server_dialect
 from steelyard.wire.faults import fault
 from steelyard.wire.serve import Incoming, Outgoing
 
@@ -36,7 +36,9 @@ class ModelServer:
         self._workers: dict[str, Worker] = {name: Worker(name, self._thread) for name in names}
         self._numbers = itertools.count(1)
         self._dialects: Mapping[str, ServerDialect] = {
-            prefix + d.path.removeprefix("/v1"): d for d in SERVERS.values() for prefix in ("", "/v1")
+            prefix + d.path.removeprefix("/v1"): d
+            for d in map(server_dialect, SERVERS)
+            for prefix in ("", "/v1")
         }
 
     @property
