@@ -10,6 +10,7 @@ import pytest
 
 from steelyard.stats.clusters import clustered_rate
 from steelyard.stats.paired import paired
+from steelyard.stats.passk import pass_hat_k
 from steelyard.stats.rates import rate
 from steelyard.stats.twolevel import two_level
 
@@ -71,3 +72,10 @@ def test_gsm8k_paired_difference(shared_data: Path) -> None:
     assert got.difference.se == pytest.approx(0.0137, abs=5e-5)
     assert got.se_unpaired == pytest.approx(0.0173, abs=5e-5)
     assert got.difference.interval.low == pytest.approx(0.1304 - 1.96 * 0.0137, abs=1e-3)
+
+
+def test_tau_bench_pass_hat_k_as_published(airline: tuple[list[float], list[int]]) -> None:
+    published = ("0.420", "0.273", "0.220", "0.200")
+    got = [pass_hat_k(*airline, k) for k in (1, 2, 3, 4)]
+    assert tuple(f"{e.value:.3f}" for e in got) == published
+    assert all(e.n_clusters == 50 and e.interval.low < e.value < e.interval.high for e in got)

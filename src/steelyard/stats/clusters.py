@@ -25,6 +25,7 @@ from steelyard.stats.base import (
     codes,
     finite,
     fraction,
+    nested,
     same_length,
     t_quantile,
     within,
@@ -87,6 +88,18 @@ def cluster_sums(column: FloatArray, clusters: Coded, *, n_trials: int | None = 
     if spare > 0:
         inside = float(np.sum((column - (sums / sizes)[clusters.index]) ** 2) / spare)
     return ClusterSums(sums, sizes, inside, column.size if n_trials is None else n_trials, column.size)
+
+
+def clusters_of_tasks(task: Coded, clusters: Labels | None) -> Coded:
+    """Each task's cluster, `index` of shape (tasks,); every task its own when `clusters` is None.
+
+    `clusters` is a column of rows like `task`; a task in two clusters is refused.
+    """
+    if clusters is None:
+        return Coded(np.arange(task.size), tuple(range(task.size)))
+    same_length(task.index.size, [("clusters", len(clusters))])
+    cluster = codes(clusters, "cluster")
+    return Coded(nested(task, cluster), cluster.labels)
 
 
 def estimate_mean(

@@ -25,10 +25,10 @@ from steelyard.stats.base import (
     count,
     finite,
     generator,
-    nested,
     same_length,
     within,
 )
+from steelyard.stats.clusters import clusters_of_tasks
 from steelyard.stats.paired import DEFAULT, Paired, PairedOptions, TaskPairs, compare_pairs, pair_up
 from steelyard.stats.robust import corrections
 from steelyard.unknown import Unknown, is_known
@@ -92,11 +92,7 @@ def simultaneous_bands(
             got=", ".join(str(x) for x in who.labels[:6]),
             fix="name a baseline that occurs in the table",
         )
-    parent = None
-    if clusters is not None:
-        same_length(column.size, [("clusters", len(clusters))])
-        cluster = codes(clusters, "cluster")
-        parent = Coded(nested(task, cluster), cluster.labels)
+    parent = None if clusters is None else clusters_of_tasks(task, clusters)
     base = who.labels.index(baseline)
     names = tuple(x for x in who.labels if x != baseline)
     pairs = []

@@ -29,12 +29,11 @@ from steelyard.stats.base import (
     codes,
     finite,
     fraction,
-    nested,
     same_length,
     t_p_value,
     within,
 )
-from steelyard.stats.clusters import Bounds, ClusterSums, cluster_sums, estimate_mean
+from steelyard.stats.clusters import Bounds, ClusterSums, cluster_sums, clusters_of_tasks, estimate_mean
 from steelyard.stats.exact import mcnemar, sign_flip
 from steelyard.stats.paired_forms import difference_interval
 from steelyard.stats.robust import spread
@@ -118,7 +117,7 @@ def paired(
             fix="choose two contestants, or compare many with simultaneous_bands",
         )
     task = codes(tasks, "task")
-    parent = None if clusters is None else _cluster_of(task, clusters)
+    parent = None if clusters is None else clusters_of_tasks(task, clusters)
     return compare_pairs(pair_up(column, task, who.index != who.labels.index(baseline), parent), options)
 
 
@@ -173,12 +172,6 @@ def compare_pairs(pairs: TaskPairs, options: PairedOptions = DEFAULT) -> Paired:
 
 def _column(values: ArrayLike, bounds: Bounds | None) -> FloatArray:
     return finite(values) if bounds is None else within(values, bounds[0], bounds[1])
-
-
-def _cluster_of(task: Coded, clusters: Labels) -> Coded:
-    same_length(task.index.size, [("clusters", len(clusters))])
-    cluster = codes(clusters, "cluster")
-    return Coded(nested(task, cluster), cluster.labels)
 
 
 def _interval(

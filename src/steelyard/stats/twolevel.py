@@ -22,11 +22,10 @@ from steelyard.stats.base import (
     Labels,
     codes,
     finite,
-    nested,
     same_length,
     within,
 )
-from steelyard.stats.clusters import Bounds, cluster_sums, estimate_mean
+from steelyard.stats.clusters import Bounds, cluster_sums, clusters_of_tasks, estimate_mean
 from steelyard.unknown import Unknown, is_known
 
 
@@ -91,7 +90,7 @@ def two_level(
     same_length(column.size, [("tasks", len(tasks))])
     task = codes(tasks, "task")
     means, trials = task_means(column, task)
-    parent = _parents(task, clusters)
+    parent = clusters_of_tasks(task, clusters)
     grouped = cluster_sums(means, parent, n_trials=column.size)
     estimate = estimate_mean(grouped, level=level, bounds=bounds, method="mean over tasks")
     noise, noise_share = trial_noise(column, task, means, trials)
@@ -120,14 +119,6 @@ def trial_noise(
     each = np.full(task.size, noise)
     each[repeated] = variances
     return noise, float(np.mean(each / trials))
-
-
-def _parents(task: Coded, clusters: Labels | None) -> Coded:
-    if clusters is None:
-        return Coded(np.arange(task.size), tuple(range(task.size)))
-    same_length(task.index.size, [("clusters", len(clusters))])
-    cluster = codes(clusters, "cluster")
-    return Coded(nested(task, cluster), cluster.labels)
 
 
 def _decompose(
