@@ -216,7 +216,9 @@ def a_resumed_run_knows_what_is_done(open_ledger: Open) -> None:
     with ledger.open_run(run) as writer:
         writer.append([Scored(0, 1, 0, 0, "exact@1", PASSED), result(1, 2, 0, 1, cost=None)])
         late = Result(0, 0, 0, 0, 4, "provider", True, None, role="judge", fault="cut", held=9)
-        writer.append([late, intent(0, 0, 0, 1, role="judge"), msgspec.structs.replace(late, a=1, held=0, cost=0)])
+        writer.append(
+            [late, intent(0, 0, 0, 1, role="judge"), msgspec.structs.replace(late, a=1, held=0, cost=0)]
+        )
         writer.append(whole_trial(1, 3, 0) + whole_trial(1, 3, 1))
     state = ledger.resume_state(run)
     assert (state.sessions, state.spent_pusd) == (2, 50)
