@@ -119,7 +119,7 @@ def test_a_clear_difference_is_found_and_none_is_not() -> None:
 
 def test_weights_set_the_estimand() -> None:
     x = np.tile([1.0, 0.0], 2000)
-    weights = np.tile([3.0, 1.0], 2000)
+    weights = np.tile([1.0, 1 / 3], 2000)
     got = sq.hedged_betting(x, weights=weights).final
     assert got.contains(0.75)
     assert not got.contains(0.5)

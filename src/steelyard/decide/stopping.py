@@ -1,20 +1,21 @@
 """`trials: {until: 0.02, at_most: 20, estimand: tasks}`: repeat until the interval is narrow enough.
 
-Not covered: a money cap (the runner's), comparisons between contestants (each contestant's interval holds at the
-stated confidence by itself), and results whose *time of arrival* decides what is looked at: a round is judged
-only when all its trials are back, because slow trials are not like fast ones.
+Not covered: a money cap (the runner's), comparisons between contestants (each contestant's interval holds
+at the stated confidence by itself), and results whose *time of arrival* decides what is looked at: a round
+is judged only when all its trials are back, because slow trials are not like fast ones.
 
-`Stopper` holds counts and sums per (contestant, task) and a few dozen numbers a contestant. It proposes rounds,
-takes their scores, and says who is done and why. Everything is a function of the rule, the seed and the scores,
-so that a run that was killed is resumed by feeding the same proposals and the recorded scores again.
+`Stopper` holds counts and sums per (contestant, task) and a few dozen numbers a contestant. It proposes
+rounds, takes their scores, and says who is done and why. Everything is a function of the rule, the seed and
+the scores, so that a run that was killed is resumed by feeding the same proposals and the recorded scores
+again.
 
-Two estimands. `tasks`: the weighted mean over exactly these tasks; rounds spend fewer trials on tasks whose answer
-is settled, and the interval (`stats.stratified`) stays valid under that and under optional stopping. `population`:
-the mean over all tasks like these; every task gets equally many trials, looks are few and share the error rate, and
-the rule stops early when the tasks differ so much that more trials cannot help.
+Two estimands. `tasks`: the weighted mean over exactly these tasks; rounds spend fewer trials on tasks whose
+answer is settled, and the interval (`stats.stratified`) stays valid under that and under optional stopping.
+`population`: the mean over all tasks like these; every task gets equally many trials, looks are few and
+share the error rate, and the rule stops early when the tasks differ so much that more trials cannot help.
 
-After adaptive spending the plain mean of all trials is biased, because tasks that looked settled early got fewer
-trials. `Progress.estimate` is not; use it.
+After adaptive spending the plain mean of all trials is biased, because tasks that looked settled early got
+fewer trials. `Progress.estimate` is not; use it.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ POPULATION_METHOD = "betting interval over independent tasks, error rate shared 
 class Stopper:
     """The streaming rule for one suite: `propose`, run, `observe`, until `done`.
 
-    contestants: how many (C); tasks: how many (I). weights: (I,) positive, by default equal; they keep their meaning
-    whatever is spent. clusters: (I,) labels, used by the population estimand: the independent units. Scores
-    are in [0, 1].
+    contestants: how many (C); tasks: how many (I). weights: (I,) positive, by default equal; they keep
+    their meaning whatever is spent. clusters: (I,) labels, used by the population estimand: the independent
+    units. Scores are in [0, 1].
     """
 
     def __init__(

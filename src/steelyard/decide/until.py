@@ -35,8 +35,8 @@ class Reason(enum.StrEnum):
 class Until:
     """The rule: stop a contestant when its interval's half-width is at most `half_width`.
 
-    At most `at_most` and at least `at_least` trials of each (contestant, task); `level` is that of each contestant's
-    interval, at every look at once.
+    At most `at_most` and at least `at_least` trials of each (contestant, task); `level` is that of each
+    contestant's interval, at every look at once.
     """
 
     half_width: float

@@ -15,7 +15,8 @@ inequality the true mean is kept at every t at once with probability at least 1 
 
 Deviations: the running intersection is on by default; scores of any known bounds are mapped to [0, 1]; the interval
 is rounded outwards to a grid (1/1000 of the range). Each observation may carry a weight known before it
-(`weights`): the bet is multiplied by it, and the estimand is ``E[w x] / E[w]``.
+(`weights`, above 0 and at most 1: divide by the largest that can occur): the bet is multiplied by it, and the
+estimand is ``E[w x] / E[w]``.
 """
 
 from __future__ import annotations
@@ -84,16 +85,17 @@ class HedgedBetting:
         """Take a number or an array of observations; returns the intervals after each of them."""
         x = to_unit(values, self.bounds)
         w = _sizes(weights, x.size)
-        bets = self._moments.bets(x, 1.0 - self.level) * w
+        bets = self._moments.bets(x, 1.0 - self.level)
         low, high = np.empty(x.size), np.empty(x.size)
         for start in range(0, x.size, _CHUNK):
             part = slice(start, start + _CHUNK)
-            low[part], high[part] = self._chunk(x[part], bets[part])
+            low[part], high[part] = self._chunk(x[part], bets[part], w[part])
         a, b = self.bounds
         return ConfidenceSequence(a + (b - a) * low, a + (b - a) * high, self.level, HEDGED)
 
-    def _chunk(self, x: FloatArray, bets: FloatArray) -> tuple[FloatArray, FloatArray]:
-        gap = x[:, None] - self.grid
+    def _chunk(self, x: FloatArray, bets: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatArray]:
+        # the weight multiplies the capped bet: a cap that looked at the weight would change the estimand
+        gap = (x[:, None] - self.grid) * w[:, None]
         up = self._log_up + np.cumsum(np.log1p(np.minimum(bets[:, None], self._cap_up) * gap), axis=0)
         down = self._log_down + np.cumsum(np.log1p(-np.minimum(bets[:, None], self._cap_down) * gap), axis=0)
         self._log_up, self._log_down = up[-1], down[-1]
@@ -151,8 +153,9 @@ class BettingTest:
     def update(self, values: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
         """Take observations in their order; returns the e-process after each of them."""
         x = to_unit(values, self.bounds)
-        bets = self._moments.bets(x, 2.0 * self.alpha) * _sizes(weights, x.size)
-        path = self._log + np.cumsum(_log_gain(x, bets, self.null, self.side))
+        bets = self._moments.bets(x, 2.0 * self.alpha)
+        gap = (x - self.null) * _sizes(weights, x.size)
+        path = self._log + np.cumsum(_log_gain(gap, bets, self.null, self.side))
         self._log, self._peak = float(path[-1]), max(self._peak, float(path.max()))
         return np.exp(np.minimum(path, 700.0))
 
@@ -247,18 +250,18 @@ def e_process(
     x = within(flat.ravel(), a, b).reshape(flat.shape)
     x, m = (x - a) / (b - a), float(to_unit([null], (a, b))[0])
     bets = _plug_in_bets(x, 2.0 * fraction(alpha, "alpha"))
-    path = np.cumsum(_log_gain(x, bets, m, side), axis=-1)
+    path = np.cumsum(_log_gain(x - m, bets, m, side), axis=-1)
     gained: FloatArray = np.exp(np.minimum(path, 700.0))
     return gained
 
 
-def _log_gain(x: FloatArray, bets: FloatArray, null: float, side: str) -> FloatArray:
+def _log_gain(gap: FloatArray, bets: FloatArray, null: float, side: str) -> FloatArray:
     if side == "greater":
         cap = 0.5 / null if null > 0 else np.inf
-        gain: FloatArray = np.log1p(np.minimum(bets, cap) * (x - null))
+        gain: FloatArray = np.log1p(np.minimum(bets, cap) * gap)
     else:
         cap = 0.5 / (1.0 - null) if null < 1 else np.inf
-        gain = np.log1p(-np.minimum(bets, cap) * (x - null))
+        gain = np.log1p(-np.minimum(bets, cap) * gap)
     return gain
 
 
@@ -321,8 +324,10 @@ def _sizes(weights: ArrayLike | None, n: int) -> FloatArray:
     if weights is None:
         return np.ones(n)
     w = np.atleast_1d(np.asarray(weights, dtype=np.float64))
-    if w.shape != (n,) or not np.all(np.isfinite(w) & (w > 0)):
+    if w.shape != (n,) or not np.all((w > 0) & (w <= 1)):
         raise DataError(
-            "weights", wanted=f"{n} positive numbers, known before each score", got=f"shape {w.shape}"
+            "weights",
+            wanted=f"{n} numbers above 0 and at most 1, known before each score",
+            got=f"shape {w.shape}",
         )
     return w
