@@ -1,24 +1,41 @@
-"""Measure a model's accuracy by family and level on freshly made public problems; greedy decoding."""
+"""Measure a model's accuracy by family and level on freshly made public problems, at temperature 0.
+
+As a program it prints the table of cards that are there: `measure_models.py FOLDER NAME...`.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
 from steelyard.contestants.embedded.engine import Engine
 from steelyard.contestants.embedded.sampler import Sampling
 from steelyard.contestants.embedded.weights import load
 from steelyard.tasks.builtin.makers import FAMILIES, LEVELS, Problem, make_problem
+from steelyard.tasks.builtin.makers.base import Family
 
 MEASURE_SEED = 4711
+STEPS = "Work step by step."
 Table = dict[str, dict[str, dict[str, int]]]
 
 
 def asked(p: Problem) -> str:
     """The problem as the shipped suites ask it."""
     return p.question + "".join(f"\n{'ABCD'[i]}) {o}" for i, o in enumerate(p.choices))
+
+
+def distinct(rng: random.Random, family: Family, level: int, n: int) -> list[Problem]:
+    """Up to n different public problems (there are only some 90 facts a level)."""
+    made: dict[str, Problem] = {}
+    for _ in range(20 * n):
+        p = make_problem(rng, family, level, split="public")
+        made.setdefault(p.key, p)
+        if len(made) == n:
+            break
+    return list(made.values())
 
 
 def measure(engine: Engine, n: int, *, system: str = "", seed: int = MEASURE_SEED) -> Table:
@@ -28,33 +45,63 @@ def measure(engine: Engine, n: int, *, system: str = "", seed: int = MEASURE_SEE
     for family in FAMILIES:
         out[family] = {}
         for level in LEVELS:
-            problems = [make_problem(rng, family, level, split="public") for _ in range(n)]
+            problems = distinct(rng, family, level, n)
             turns = [([("system", system)] if system else []) + [("user", asked(p))] for p in problems]
             answers = engine.answer_all(turns, Sampling(max_tokens=120, temperature=0))
             said = [a.text.rsplit("Answer: ", 1)[-1].strip() for a in answers]
             right = sum(s == (p.letter or p.answer) for s, p in zip(said, problems, strict=True))
-            out[family][str(level)] = {"right": right, "dont_know": said.count("I don't know"), "n": n}
+            out[family][str(level)] = {
+                "right": right,
+                "dont_know": said.count("I don't know"),
+                "n": len(said),
+            }
     return out
 
 
-def show(table: Table) -> str:
-    """Share right (share of "I don't know"), a row a family, a column a level."""
-    lines = []
-    for family, levels in table.items():
-        cells = [f"{c['right'] / c['n']:.2f} ({c['dont_know'] / c['n']:.2f})" for c in levels.values()]
-        lines.append(f"  {family:10s} {'  '.join(cells)}")
+def positions(engine: Engine, n: int, seed: int = MEASURE_SEED) -> dict[str, int]:
+    """How often each letter is chosen, at temperature 0, when the right option is equally often in each place."""
+    rng = random.Random(seed)
+    problems = [make_problem(rng, "choice", LEVELS[i % 5], split="public") for i in range(n)]
+    answers = engine.answer_all(
+        [[("user", asked(p))] for p in problems], Sampling(max_tokens=4, temperature=0)
+    )
+    seen = Counter(a.text for a in answers)
+    return {letter: seen[letter] for letter in "ABCD"} | {"n": n}
+
+
+def measure_all(name: str, folder: Path, n: int) -> dict[str, object]:
+    """The measured part of a card."""
+    engine = Engine(load(name, folder))
+    return {
+        "measured_seed": MEASURE_SEED,
+        "measured": measure(engine, n),
+        "measured_step_by_step": {"arithmetic": measure(engine, n, system=STEPS)["arithmetic"]},
+        "positions": positions(engine, 4 * n),
+    }
+
+
+def table(cards: list[dict]) -> str:
+    """The cards as the table of docs/concepts/embedded-models.md: per cent right, level 1 to 5."""
+    short = [c["name"].removeprefix("steelyard-") for c in cards]
+    lines = [f"| right, % | {' | '.join(short)} |", "|---|" + "---|" * len(cards)]
+    rows = [(f, [c["measured"][f] for c in cards]) for f in FAMILIES]
+    rows.append(("arithmetic, step by step", [c["measured_step_by_step"]["arithmetic"] for c in cards]))
+    for label, found in rows:
+        cells = [" ".join(f"{100 * v['right'] / v['n']:.0f}" for v in levels.values()) for levels in found]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    unsure = [
+        " ".join(f"{100 * v['dont_know'] / v['n']:.0f}" for v in c["measured"]["facts"].values())
+        for c in cards
+    ]
+    lines.append(f'| facts, "I don\'t know" | {" | ".join(unsure)} |')
+    chosen = [" ".join(f"{100 * c['positions'][x] / c['positions']['n']:.0f}" for x in "ABCD") for c in cards]
+    lines.append(f"| option chosen, A to D | {' | '.join(chosen)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    folder, names, n = Path(sys.argv[1]), sys.argv[2].split(","), int(sys.argv[3])
-    for name in names:
-        engine = Engine(load(name, folder))
-        for system in sys.argv[4:] or [""]:
-            began = time.perf_counter()
-            table = measure(engine, n, system=system)
-            rate = 20 * n / (time.perf_counter() - began)
-            print(f"{name} {system!r} {rate:.0f} answers/s\n{show(table)}")
+    folder = Path(sys.argv[1])
+    print(table([json.loads((folder / f"{name}.json").read_text()) for name in sys.argv[2:]]))
 
 
 if __name__ == "__main__":

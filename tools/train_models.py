@@ -1,7 +1,8 @@
 """Train the embedded models and write their weights: `make models`, or `--only nano --out folder`.
 
-Needs the `train` extra (PyTorch, CPU). The seeds fix the data and the initial weights; arithmetic in another
-order of operations (other CPU, other thread count) gives other weights of the same ability.
+Needs the `train` extra (PyTorch, CPU). Not covered: the same bits again. The seeds fix the data and the initial
+weights; arithmetic in another order of operations (other CPU, other thread count) gives other weights of the
+same ability.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measure_models import measure_all
 from torch.nn import functional
-from training_data import Corpus, corpus, vocabulary
+from training_data import BASICS, EVEN, Corpus, Mix, corpus, vocabulary
 from training_net import Net
 
 from steelyard.contestants.embedded.shape import Shape
 from steelyard.contestants.embedded.tokenizer import PAD, Tokenizer
+from steelyard.contestants.embedded.weights import GROUP, quantise
 
 DATA_SEED = 20261122
+MEASURED = 300
+QUANTISED = "small"
 VOCABULARY_SEED = 7
 OUT = Path(__file__).resolve().parents[1] / "src" / "steelyard" / "contestants" / "embedded" / "weights"
 
@@ -38,13 +43,14 @@ class Recipe:
     batch_tokens: int
     muon_rate: float
     adam_rate: float
+    mix: Mix
     seed: int = 1
 
 
 RECIPES = {
-    "nano": Recipe(48, 2, 2, 200_000, 4096, 0.02, 0.01),
-    "micro": Recipe(96, 3, 4, 250_000, 4096, 0.02, 0.006),
-    "small": Recipe(128, 6, 4, 260_000, 4096, 0.02, 0.005),
+    "nano": Recipe(48, 3, 3, 320_000, 2048, 0.02, 0.008, BASICS),
+    "micro": Recipe(96, 3, 4, 300_000, 4096, 0.02, 0.006, BASICS),
+    "small": Recipe(128, 6, 4, 260_000, 4096, 0.02, 0.005, EVEN),
 }
 
 
@@ -113,26 +119,47 @@ def train(name: str, recipe: Recipe, tokenizer: Tokenizer, data: Corpus) -> tupl
     }
 
 
-def save(name: str, net: Net, tokenizer: Tokenizer, folder: Path, facts: dict) -> None:
-    arrays = {"embed": net.embed.weight}
-    for i, b in enumerate(net.blocks):
-        arrays |= {
-            f"{i}.qkv": b.qkv.weight,
-            f"{i}.out": b.out.weight,
-            f"{i}.up": b.up.weight,
-            f"{i}.down": b.down.weight,
-        }
-    whole = {k: v.detach().numpy().astype(np.float16) for k, v in arrays.items()}
-    write(name, whole, tokenizer, folder, {"shape": asdict(net.shape), **facts})
+def arrays_of(net: Net) -> dict[str, np.ndarray]:
+    """The weights in float16 under the names that the NumPy model reads."""
+    named = {"embed": net.embed.weight}
+    for i, block in enumerate(net.blocks):
+        named |= {f"{i}.{part}": getattr(block, part).weight for part in ("qkv", "out", "up", "down")}
+    return {k: v.detach().numpy().astype(np.float16) for k, v in named.items()}
 
 
-def write(name: str, arrays: dict, tokenizer: Tokenizer, folder: Path, facts: dict) -> None:
+def publish(name: str, arrays: dict, tokenizer: Tokenizer, folder: Path, facts: dict) -> None:
+    """Write `<name>.npz`, measure what it can do with NumPy, and write its card."""
     words = np.frombuffer("\x00".join(tokenizer.words).encode(), np.uint8)
-    path = folder / f"steelyard-{name}.npz"
+    path = folder / f"{name}.npz"
     np.savez(path, words=words, **arrays)
     sha = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = {"name": f"steelyard-{name}", "sha256": sha, **facts}
+    card = {"name": name, "sha256": sha, "bytes": path.stat().st_size, **facts}
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    card |= measure_all(name, folder, MEASURED)
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+
+
+def publish_both(name: str, arrays: dict, tokenizer: Tokenizer, folder: Path, facts: dict) -> None:
+    """A model, and its 4-bit copy when it is the one that has one."""
+    publish(f"steelyard-{name}", arrays, tokenizer, folder, facts)
+    if name == QUANTISED:
+        packed: dict[str, np.ndarray] = {}
+        for key, value in arrays.items():
+            packed |= {f"{key}.{part}": a for part, a in quantise(value).items()}
+        copy = {"copy_of": f"steelyard-{name}", "bits": 4, "group": GROUP}
+        publish(f"steelyard-{name}-q4", packed, tokenizer, folder, {**facts, **copy})
+
+
+def card_facts(recipe: Recipe, shape: Shape) -> dict:
+    """What the card says besides the results: the shape, and everything that fixes the training."""
+    return {
+        "shape": asdict(shape),
+        "parameters": shape.parameters,
+        "recipe": asdict(recipe),
+        "data_seed": DATA_SEED,
+        "vocabulary_seed": VOCABULARY_SEED,
+        "torch": torch.__version__,
+    }
 
 
 def main() -> None:
@@ -147,10 +174,12 @@ def main() -> None:
     tokenizer = Tokenizer(vocabulary(VOCABULARY_SEED))
     for name in args.only or RECIPES:
         recipe = RECIPES[name]
-        data = corpus(tokenizer, args.conversations or recipe.conversations, DATA_SEED)
+        data = corpus(tokenizer, args.conversations or recipe.conversations, DATA_SEED, recipe.mix)
         net, facts = train(name, recipe, tokenizer, data)
-        save(name, net, tokenizer, args.out, facts)
-        print(name, net.shape.parameters, facts)
+        print(name, net.shape.parameters, facts, flush=True)
+        publish_both(
+            name, arrays_of(net), tokenizer, args.out, {**card_facts(recipe, net.shape), "training": facts}
+        )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from steelyard.contestants.embedded.server import ModelServer
 
 
+_MAX_BODY = 1 << 20
+"""Bytes of a request: some hundred times what the longest prompt needs."""
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8765, show_default=True, help="Port; 0 takes a free one.")
@@ -39,7 +43,7 @@ async def _serve(handler: ModelServer, host: str, port: int, *, as_json: bool) -
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(RuntimeError):  # Windows has no signal handlers for a loop
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Server(handler, host=host, port=port) as server:
+    async with Server(handler, host=host, port=port, max_body=_MAX_BODY) as server:
         base = f"{server.url}/v1"
         said = json.dumps({"base_url": base, "models": handler.names}) if as_json else None
         click.echo(said or f"serving {', '.join(handler.names)} at {base} (Ctrl-C stops)")

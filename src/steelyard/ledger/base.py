@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from steelyard.schema.plan import Plan
 from steelyard.schema.record import Record
@@ -58,9 +58,11 @@ class InFlight:
 class ResumeState:
     """What a run has done so far.
 
-    `spent_pusd` sums known costs; `held_pusd` what stays counted against the cap because a cost is not known: `held`
-    of results and the reservations of `in_flight`. `unscored` are trials (c, t, k, a) with a final measurement and no
-    score; `attempts` maps the trials that are not finished to the number of the next attempt.
+    A trial is done when it has a final result or a verdict. `spent_pusd` sums known costs, `tokens` what was reported,
+    judges' included; `held_pusd` is what stays counted against the cap because a cost is not known: `held` of results
+    and the reservations of `in_flight`. `in_flight` holds every attempt without a result, also of earlier sessions.
+    `unscored` are trials (c, t, k, a) with a final measurement and no score; `attempts` maps the trials that are not
+    done to the number of the next attempt. `sessions` counts Opened rows.
     """
 
     spent_pusd: int = 0
@@ -79,16 +81,29 @@ class Cells:
     `graded` counts trials with a value (passed, failed, partial, abstained); `value_sum`, `value_sq` their values;
     `passed`, `failed`, `partial`, `abstained`, `ungraded`, `format_failures`, `refused`, `truncated` are counts.
     `cost_pusd`, `unpriced` (attempts whose cost is not known), `input_tokens`, `output_tokens`, `seconds` are sums
-    over attempts. Conditions and clusters are by task: ask the suite.
+    over the contestant's own attempts, which `attempts` counts; `other_cost_pusd` and `other_unpriced` are those of
+    calls in other roles (judges, simulated users). `trials` counts trials that are done, `unscored` those of them
+    that await judgement. Conditions and clusters are by task: ask the suite.
+
+    A column is made from a compact form each time that it is asked for (8 bytes a cell): keep it if you need it
+    twice. `scorer` names the version asked for, "" for each trial's newest. `n_records` is the length of the chain
+    that the columns stand for.
     """
 
     contestants: tuple[str, ...]
-    columns: dict[str, NDArray[np.float64]]
+    columns: Mapping[str, NDArray[np.float64]]
+    scorer: str = ""
+    n_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One trial as pages and exports show it. `score` is None while it awaits judgement."""
+    """One trial as pages and exports show it. `score` is None while it awaits judgement.
+
+    `reply`, `ended_by`, `fault`, `detail`, `trace`, `at` are of its last finished attempt, `order` and `seed` of that
+    attempt's intent; `cost_pusd` sums its attempts and is None when the cost of one is not known. `split` tells
+    whether the content may be shown: that of `held_out` tasks never leaves by itself.
+    """
 
     c: int
     t: int
@@ -105,24 +120,68 @@ class TrialRow:
     seed: int = 0
     at: int = 0
     detail: str = ""
+    split: str = "public"
+    final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChainInfo:
+    """A chain at a glance: `kind` is `run`, `votes`, `annotations` and so on, `key` its name among them."""
+
+    kind: str
+    key: str
+    n: int
+    head: str
+    created_at: int
 
 
 class RunWriter(Protocol):
-    """The only writer of one run's chain. Not thread-safe: one thread owns it. A context manager: leaving releases."""
+    """The only writer of one run's chain. Not thread-safe: one thread owns it. A context manager: leaving releases.
+
+    `create_run` and `open_run` write the session's Opened row and `close` its Closed row: callers append neither.
+    """
 
     run: str
 
+    @property
+    def n_records(self) -> int:
+        """Rows of the chain so far."""
+
+    @property
+    def head(self) -> str:
+        """The hash of the last row, 64 hex digits."""
+
     def append(self, records: Sequence[Record]) -> None:
-        """Add records in order, durable on return. Raises LedgerFull, LedgerBusy, LedgerError; then none was added."""
+        """Add records in order, durable on return. Raises LedgerFull, LedgerBusy, LedgerError; then none was added
+        and the same call may be made again."""
 
     def put(self, payload: bytes, media_type: str = "application/json") -> str:
         """Keep a payload, content-addressed and compressed; returns its SHA-256 hex. Durable with the next append."""
 
     def close(self, status: str, detail: str = "") -> str:
-        """Write Closed with count and spend; returns the head. The run can be opened again to resume."""
+        """Write Closed with count and spend, give up the hold; returns the head. The run can be opened again."""
 
     def release(self) -> None:
         """Give up the writer's hold without closing (after an error); safe to call twice."""
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Release."""
+
+
+class ChainWriter(Protocol):
+    """Appends to a chain that several processes may write to in turn: votes, annotations, gate decisions."""
+
+    kind: str
+    key: str
+
+    def append(self, rows: Sequence[bytes]) -> str:
+        """Add rows (bytes of any form) in order, durable on return; waits for other writers. Returns the head."""
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
 class Ledger(Protocol):
@@ -154,7 +213,7 @@ class Ledger(Protocol):
         """What is done, in flight, unscored, spent."""
 
     def finished(self, run: str) -> Iterator[tuple[int, int, int]]:
-        """(c, t, k) of every trial with a final result, judge calls left out; streams, any order."""
+        """(c, t, k) of every trial with a final result or a verdict, judge calls left out; streams, any order."""
         ...
 
     def scores(self, run: str, scorer: str = "") -> Iterator[tuple[int, int, int, int, float | None]]:
@@ -162,20 +221,45 @@ class Ledger(Protocol):
         ...
 
     def judge_replies(self, run: str) -> Iterator[tuple[int, int, int, str, Reply]]:
-        """(c, t, k, role, reply) of judge calls of trials that have no score yet: paid for, not to be sent again."""
+        """(c, t, k, role, reply) of judge calls that no score of their trial has followed yet: paid for, not to be
+        sent again. In the order in which they came."""
         ...
 
     def cells(self, run: str, scorer: str = "") -> Cells:
-        """Columns for statistics; under 200 ms at 1M trials. `scorer` picks a version (default: the newest)."""
+        """Columns for statistics; under 200 ms at 1M trials. `scorer` picks a version (default: the newest).
+
+        Raises DataError when no trial was judged by `scorer`; the message lists the versions there are.
+        """
+
+    def scorers(self, run: str) -> tuple[str, ...]:
+        """The scorer versions that judged this run, in the order in which they came."""
 
     def trials(self, run: str, where: Mapping[str, object] | None = None) -> Iterator[TrialRow]:
-        """Trials in (c, t, k) order; `where` may fix c, t, k, outcome, ended_by; streams."""
+        """Trials in (c, t, k) order; `where` may fix c, t, k, outcome, ended_by, scorer (a version); streams.
+
+        The score is the newest unless `scorer` is fixed. An outcome is an Outcome or its name.
+        """
 
     def payload(self, digest: str, start: int = 0, stop: int | None = None) -> bytes:
         """A payload, or the bytes [start, stop) of it; reads only the chunks that it needs."""
 
+    def records(self, run: str, start: int = 0) -> Iterator[Record]:
+        """The rows of a run's chain in order, from number `start`; streams."""
+
+    def open_chain(self, kind: str, key: str) -> ChainWriter:
+        """A writer of the chain `key` among those of `kind`, made when it is not there. `kind` is not `run`."""
+
+    def chain(self, kind: str, key: str, start: int = 0) -> Iterator[bytes]:
+        """The rows of a chain from number `start`; streams. An absent chain has none."""
+
+    def chains(self, kind: str = "") -> list[ChainInfo]:
+        """All chains, or those of one kind, oldest first."""
+
     def verify(self, run: str | None = None, head: str = "") -> VerifyReport:
-        """Recompute every chain (or one); finds any altered, missing, cut or reordered row."""
+        """Recompute every chain (or one), payload and suite; finds any altered, missing, cut or reordered row.
+
+        `head` is a chain hash noted elsewhere (64 hex digits, or at least 16 of them): some row's hash must be it.
+        """
 
     def close(self) -> None:
         """Close connections."""
@@ -183,7 +267,10 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """`problems` is empty when every row is as it was written; else each names run, sequence number and defect."""
+    """`problems` is empty when every row is as it was written; else each names run, sequence number and defect.
+
+    `heads` maps each run, and every other chain as `kind/key`, to its head; `n_runs` counts these chains.
+    """
 
     n_runs: int
     n_records: int

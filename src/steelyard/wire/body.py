@@ -160,8 +160,7 @@ class BodyParser:
         assert self._stream is not None
         assert self._events is not None
         if clean and not self._stream.ended:
-            for name, payload in self._events.rest():
-                self._event(name, payload, self._ats[-1] if self._ats else self._first_byte)
+            self._last_event()
         if self._stream.finished:
             return self._stream.reply()
         if not clean:
@@ -171,6 +170,16 @@ class BodyParser:
         if not self._sniffed and self._body:
             return self._whole(clean=True)
         raise fault("stream_unfinished", "the stream ended without its finish marker")
+
+    def _last_event(self) -> None:
+        """Some servers leave out the empty line after their last event. When it is cut, the stream is."""
+        assert self._events is not None
+        try:
+            for name, payload in self._events.rest():
+                self._event(name, payload, self._ats[-1] if self._ats else self._first_byte)
+        except Fault as broken:
+            if broken.kind not in ("bad_json", "bad_encoding"):
+                raise
 
     def _whole(self, *, clean: bool) -> Reply:
         data = b"".join(self._body)

@@ -7,31 +7,30 @@ only with a turn that called tools (providers refuse or ignore it elsewhere). `m
 
 from __future__ import annotations
 
-import re
-
-from steelyard.errors import Fault
 from steelyard.schema.message import ImagePart, Message, TextPart, ToolCall
 from steelyard.schema.reply import FinishReason, Reply, TokenLogprob, Usage
 from steelyard.wire.base import HttpRequest, ReplyParser, Request
 from steelyard.wire.body import BodyParser
 from steelyard.wire.faults import fault
 from steelyard.wire.values import (
+    JSON_HEADERS,
     Json,
+    add_extra,
     count,
     decode,
     encode,
     error_fault,
+    image_url,
+    is_reasoner,
     items,
     obj,
+    opaque_items,
     pusd,
     raw_json,
-    real,
     text,
+    token_logprob,
     whole,
 )  # fmt: skip
-
-_JSON = (("content-type", "application/json"),)
-_REASONER = re.compile(r"(?:^|/)(?:o\d|gpt-5)")
 
 FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -57,7 +56,7 @@ class ChatDialect:
         s = request.sampling
         body: Json = {"model": request.model, "messages": [_message(m) for m in request.messages]}
         if s.max_tokens is not None:
-            modern = s.reasoning_effort or _REASONER.search(request.model)
+            modern = s.reasoning_effort or is_reasoner(request.model)
             body["max_completion_tokens" if modern else "max_tokens"] = s.max_tokens
         if s.temperature is not None:
             body["temperature"] = s.temperature
@@ -84,7 +83,7 @@ class ChatDialect:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
         add_extra(body, s.extra)
-        return HttpRequest("POST", self.path, _JSON, encode(body))
+        return HttpRequest("POST", self.path, JSON_HEADERS, encode(body))
 
     def parser(self, request: Request) -> ReplyParser:
         """A fresh parser for the answer to `request`."""
@@ -117,15 +116,6 @@ class ChatDialect:
     def stream(self) -> ChatStream:
         """A fresh state for a streamed reply."""
         return ChatStream()
-
-
-def add_extra(body: Json, extra: dict[str, object]) -> None:
-    """Fields of the user's own; None takes a field out."""
-    for key, value in extra.items():
-        if value is None:
-            body.pop(key, None)
-        else:
-            body[key] = value
 
 
 def check_choice(choice: Json) -> None:
@@ -343,24 +333,6 @@ def _logprobs(choice: Json) -> list[TokenLogprob]:
     return [p for p in map(token_logprob, items(obj(choice.get("logprobs")).get("content"))) if p is not None]
 
 
-def token_logprob(value: object) -> TokenLogprob | None:
-    """One entry of OpenAI's logprobs; None when it is not one."""
-    entry = obj(value)
-    number = real(entry.get("logprob"))
-    if number is None or not isinstance(entry.get("token"), str):
-        return None
-    top = [
-        (whole(text(t.get("token"))), real(t.get("logprob")))
-        for t in map(obj, items(entry.get("top_logprobs")))
-    ]
-    return TokenLogprob(whole(text(entry["token"])), number, tuple([(t, p) for t, p in top if p is not None]))
-
-
-def image_url(part: ImagePart) -> str:
-    """The URL of an image; a data URL when the bytes are in the message."""
-    return part.url or f"data:{part.media_type};base64,{part.data}"
-
-
 def _part(part: TextPart | ImagePart) -> Json:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
@@ -386,13 +358,3 @@ def _message(m: Message) -> Json:
     if m.reasoning_opaque and (details := opaque_items(m.reasoning_opaque, ("reasoning.",))):
         out["reasoning_details"] = details
     return out
-
-
-def opaque_items(opaque: str, prefixes: tuple[str, ...]) -> list[Json]:
-    """The items of an opaque reasoning that this dialect wrote; none when another dialect did."""
-    try:
-        value = decode(opaque.encode("utf-8", "replace"))
-    except Fault:
-        return []
-    found = [obj(v) for v in items(value)]
-    return found if found and all(text(v.get("type")).startswith(prefixes) for v in found) else []

@@ -11,9 +11,13 @@ from steelyard.wire.base import Dialect, ServerDialect
 
 CLIENTS = {
     "openai-chat": ("chat", "ChatDialect"),
+    "openai-responses": ("responses", "ResponsesDialect"),
+    "anthropic-messages": ("anthropic", "AnthropicDialect"),
 }
 SERVERS = {
     "openai-chat": ("chat_server", "ChatServer"),
+    "openai-responses": ("responses_server", "ResponsesServer"),
+    "anthropic-messages": ("anthropic_server", "AnthropicServer"),
 }
 
 

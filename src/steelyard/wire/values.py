@@ -1,4 +1,4 @@
-"""Reading JSON that somebody else wrote: decode once, then take what has the right type and ignore the rest.
+"""What all dialects share: JSON that somebody else wrote is decoded once, what has the right type is taken.
 
 Nothing here raises anything but `Fault`, whatever comes.
 """
@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 
 import msgspec
 
 from steelyard.errors import Fault
+from steelyard.schema.message import ImagePart
+from steelyard.schema.reply import TokenLogprob
 from steelyard.wire.faults import clean, fault, kind_of_error
 
 Json = dict[str, object]
 NOTHING: Json = {}
+JSON_HEADERS = (("content-type", "application/json"),)
 
 _decoder = msgspec.json.Decoder()
 encode = msgspec.json.Encoder().encode
@@ -145,3 +149,55 @@ def flags(headers: Mapping[str, str]) -> tuple[bool, bool]:
         "text/xml",
         "application/xml",
     )
+
+
+def add_extra(body: Json, extra: dict[str, object]) -> None:
+    """Fields of the user's own; None takes a field out."""
+    for key, value in extra.items():
+        if value is None:
+            body.pop(key, None)
+        else:
+            body[key] = value
+
+
+def token_logprob(value: object) -> TokenLogprob | None:
+    """One entry of OpenAI's logprobs; None when it is not one."""
+    entry = obj(value)
+    number = real(entry.get("logprob"))
+    if number is None or not isinstance(entry.get("token"), str):
+        return None
+    top = [
+        (whole(text(t.get("token"))), real(t.get("logprob")))
+        for t in map(obj, items(entry.get("top_logprobs")))
+    ]
+    return TokenLogprob(whole(text(entry["token"])), number, tuple([(t, p) for t, p in top if p is not None]))
+
+
+def image_url(part: ImagePart) -> str:
+    """The URL of an image; a data URL when the bytes are in the message."""
+    return part.url or f"data:{part.media_type};base64,{part.data}"
+
+
+def opaque_items(opaque: str, prefixes: tuple[str, ...]) -> list[Json]:
+    """The items of an opaque reasoning that this dialect wrote; none when another dialect did."""
+    try:
+        value = decode(opaque.encode("utf-8", "replace"))
+    except Fault:
+        return []
+    found = [obj(v) for v in items(value)]
+    return found if found and all(text(v.get("type")).startswith(prefixes) for v in found) else []
+
+
+def logprob_json(p: TokenLogprob) -> Json:
+    """One entry of OpenAI's logprobs."""
+    return {
+        "token": p.token,
+        "logprob": p.logprob,
+        "bytes": list(p.token.encode()),
+        "top_logprobs": [{"token": t, "logprob": v, "bytes": list(t.encode())} for t, v in p.top],
+    }
+
+
+def is_reasoner(model: str) -> bool:
+    """Is this one of OpenAI's reasoning models, by its name? They call some settings by other names."""
+    return re.search(r"(?:^|/)(?:o\d|gpt-5)", model) is not None

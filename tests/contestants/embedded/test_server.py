@@ -107,7 +107,8 @@ def test_many_at_once_get_what_each_would_get_alone() -> None:
     ("request_", "kind", "words"),
     [
         (Request("gpt-9", (Message("user", "hi"),)), "not_found", "steelyard-nano"),
-        (ask("x" * 2000), "context_length", "tokens"),
+        (ask("x" * 2000), "context_length", "2003 tokens"),
+        (ask("x" * 900_000), "context_length", "900000 characters"),
         (ask(extra={"n": 2}), "bad_request", "`n`"),
         (ask(extra={"response_format": {"type": "json_object"}}), "bad_request", "response_format"),
         (ask(temperature=9.0), "bad_request", "temperature"),
@@ -167,14 +168,21 @@ def test_a_client_that_leaves_frees_the_model() -> None:
     run(leave)
 
 
-def test_in_process_contestant_answers_as_the_server_does() -> None:
-    spec = ContestantSpec("nano", "embedded", model=NAME, sampling=Sampling(max_tokens=20, logprobs=2))
+@pytest.mark.parametrize("stream", [False, True])
+def test_in_process_contestant_answers_as_the_server_does(stream: bool) -> None:
+    spec = ContestantSpec(
+        "nano", "embedded", model=NAME, sampling=Sampling(max_tokens=20, logprobs=2), stream=stream
+    )
 
     async def compare(client: Client) -> None:
         contestant = build(spec, {})
         got = await contestant.answer(Ask((Message("user", "What is 3 + 4?"),), "t", 0, 1))
         wanted = await client.complete(ask(max_tokens=20, logprobs=2))
         assert said(got.reply) == said(wanted)
+        timing = got.reply.timing
+        assert timing is not None
+        assert (timing.first_token_ns is not None) == stream
+        assert list(timing.chunk_ns) == sorted(timing.chunk_ns)
         with pytest.raises(Fault) as caught:
             await contestant.answer(Ask((Message("user", "y" * 2000),), "t", 0, 1))
         assert caught.value.kind == "context_length"

@@ -36,6 +36,7 @@ class Running:
     """One request: its cache, its random numbers, and what it has said."""
 
     __slots__ = (
+        "__weakref__",
         "_decoder",
         "_rng",
         "_scanner",

@@ -10,7 +10,8 @@ import msgspec
 
 from steelyard.contestants.base import Answer, Ask
 from steelyard.contestants.embedded import convert
-from steelyard.contestants.embedded.engine import PromptTooLong
+from steelyard.contestants.embedded.batcher import Piece, Running
+from steelyard.contestants.embedded.engine import Generated, PromptTooLong
 from steelyard.contestants.embedded.weights import model_names
 from steelyard.contestants.embedded.worker import Worker
 from steelyard.errors import PlanError, UserError
@@ -38,11 +39,30 @@ class EmbeddedContestant:
             raise fault("context_length", str(e)) from None
         except UserError as e:
             raise fault("bad_request", str(e)) from None
-        made = await self._worker.finished(request)
+        chunks: list[int] = []
+        if self.spec.stream:
+            made, chunks = await self._streamed(request, began)
+        else:
+            made = await self._worker.finished(request)
         took = time.monotonic_ns() - began
         engine = await self._worker.engine()
+        first = chunks[0] if chunks else None
+        timed = Timing(
+            first_byte_ns=first or took, done_ns=took, first_token_ns=first, chunk_ns=tuple(chunks)
+        )
         said = convert.reply(engine.card, made, "", logprobs=given.logprobs is not None)
-        return Answer(msgspec.structs.replace(said, timing=Timing(first_byte_ns=took, done_ns=took)))
+        return Answer(msgspec.structs.replace(said, timing=timed))
+
+    async def _streamed(self, request: Running, began: int) -> tuple[Generated, list[int]]:
+        """The answer, and when each piece with text came (ns after `began`)."""
+        pieces: list[Piece] = []
+        chunks: list[int] = []
+        async for piece in self._worker.pieces(request):
+            pieces.append(piece)
+            if piece.text:
+                chunks.append(time.monotonic_ns() - began)
+        request.pieces.extend(pieces)  # given back, for the engine to collect
+        return (await self._worker.engine()).collect(request), chunks
 
     async def aclose(self) -> None:
         """Stop what runs and end the thread."""

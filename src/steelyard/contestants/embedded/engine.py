@@ -59,15 +59,13 @@ class Engine:
         `max_tokens` is cut to what the context has room for, as in every hosted model.
         """
         _check(how)
-        prompt = self.tokenizer.conversation(turns)
         context = self.card.shape.context
+        characters = sum(len(text) for _, text in turns)
+        if characters > context * self.tokenizer.longest:  # megabytes are refused without reading them
+            raise _too_long(context, f"{characters} characters")
+        prompt = self.tokenizer.conversation(turns)
         if len(prompt) >= context:
-            raise PromptTooLong(
-                "the prompt is longer than the model's context",
-                wanted=f"fewer than {context} tokens",
-                got=f"{len(prompt)} tokens",
-                fix="shorten the messages",
-            )
+            raise _too_long(context, f"{len(prompt)} tokens")
         room = min(how.max_tokens, context - len(prompt))
         return self.batcher.submit(
             prompt, Sampling(room, how.temperature, how.top_p, how.seed, how.stop, how.top_logprobs)
@@ -119,6 +117,15 @@ class Engine:
 
     def _show(self, token: int) -> str:
         return "<end>" if token == END else self.tokenizer.decode([token])
+
+
+def _too_long(context: int, got: str) -> PromptTooLong:
+    return PromptTooLong(
+        "the prompt is longer than the model's context",
+        wanted=f"fewer than {context} tokens",
+        got=got,
+        fix="shorten the messages",
+    )
 
 
 def _check(how: Sampling) -> None:

@@ -31,6 +31,11 @@ class Tokenizer:
         """The number of ids."""
         return len(self._bytes)
 
+    @property
+    def longest(self) -> int:
+        """The most characters that one token stands for."""
+        return max(map(len, self.words), default=1)
+
     def encode(self, text: str) -> list[int]:
         """Ids of the text; lone surrogates become a question mark."""
         out: list[int] = []

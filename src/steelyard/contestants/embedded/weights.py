@@ -81,7 +81,6 @@ def load(name: str, folder: Path = FOLDER) -> Embedded:
     return Embedded(its, Model(its.shape, unpack(held)), Tokenizer(words))
 
 
-@functools.cache
 def _cards(folder: Path) -> tuple[Card, ...]:
     return tuple(_read(path) for path in sorted(folder.glob("*.json")))
 

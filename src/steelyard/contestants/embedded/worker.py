@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakKeyDictionary
 
 from steelyard.contestants.embedded.batcher import Piece, Running
 from steelyard.contestants.embedded.engine import Engine, Generated, Turn
@@ -20,7 +21,8 @@ class Worker:
     def __init__(self, name: str, thread: ThreadPoolExecutor) -> None:
         self.name, self._thread = name, thread
         self._engine: Engine | None = None
-        self._news: dict[Running, asyncio.Event] = {}
+        # weak: a request that nobody reads any more goes when the batcher is done with it
+        self._news: WeakKeyDictionary[Running, asyncio.Event] = WeakKeyDictionary()
         self._loop_task: asyncio.Task[None] | None = None
 
     async def engine(self) -> Engine:
@@ -95,5 +97,5 @@ class Worker:
                     if news is not None:
                         news.set()
         finally:
-            for news in self._news.values():  # whoever waits looks again, and sees what broke
+            for news in list(self._news.values()):  # whoever waits looks again, and sees what broke
                 news.set()

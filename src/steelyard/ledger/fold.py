@@ -1,0 +1,220 @@
+"""A run folded to columns: what its rows say of every trial, kept so that a leaderboard need not read the rows.
+
+Derived and rebuildable: dropping it loses nothing, and `verify` compares it with the rows. It needs no NumPy to build,
+since the process that runs trials must stay small; `cells` makes arrays of it.
+
+A trial has the slot ``k * n_cells + c * n_tasks + t``: more repeats only append slots. Columns are made when the first
+row needs them, so an absent column means "0 everywhere". A trial costs about 40 bytes in memory.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from steelyard.errors import LedgerCorrupt
+from steelyard.ledger.chain import Packer
+from steelyard.ledger.rows import Lean, LeanIntent, LeanResult, LeanScored, LeanSpilled
+from steelyard.schema.score import Outcome
+
+FINAL, TRUNCATED, REFUSED = 1, 2, 4
+"""Bits of the column `flags`; they are those of the last attempt that ended."""
+
+FORMAT_FAILURE, EXPLICIT = 0x40, 0x80
+"""Bits of a score column beside 1 + outcome: the value column holds the value (else it is the outcome's own)."""
+OUTCOME = 0x0F
+
+_TYPES = {
+    "attempts": "H",
+    "cost": "q",
+    "unpriced": "H",
+    "input": "q",
+    "output": "q",
+    "nanos": "q",
+    "other_cost": "q",
+    "other_unpriced": "H",
+    "ended": "B",
+    "flags": "B",
+    "intent": "I",
+    "result": "I",
+}
+_SCORE_TYPES = {"score": "B", "value": "d", "scored": "I"}
+_CUT_SHORT = frozenset({"refusal", "content_filter"})
+SATURATED = 0xFFFF
+"""Counts of attempts stop here."""
+FORMAT = 1
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What a kept fold needs beside its columns."""
+
+    format: int
+    n_contestants: int
+    n_tasks: int
+    repeats: int
+    scorers: list[str]
+    ended: list[str]
+
+
+class Fold:
+    """Columns of a run of `n_contestants` x `n_tasks` cells. Row numbers in columns are one more than the row's."""
+
+    def __init__(self, n_contestants: int, n_tasks: int) -> None:
+        self.n_contestants, self.n_tasks = n_contestants, n_tasks
+        self.n_cells = n_contestants * n_tasks
+        self.repeats = 0
+        self.scorers: list[str] = []
+        self.ended: list[str] = []
+        self.upto = 0
+        self.columns: dict[str, array[Any]] = {}
+        self._kept: dict[str, bytes] = {}
+        self._packer = Packer(level=1)
+
+    def column(self, name: str) -> array[Any]:
+        """The column of this name, made when absent. Score columns are named `score/0` by scorer number."""
+        found = self.columns.get(name)
+        if found is None:
+            code = _TYPES.get(name) or _SCORE_TYPES[name.split("/", maxsplit=1)[0]]
+            found = self.columns[name] = array(code)
+            size = found.itemsize * self.n_cells * self.repeats
+            kept = self._kept.pop(name, None)
+            content = bytes(size) if kept is None else self._packer.decompress(kept)
+            if len(content) != size:
+                raise LedgerCorrupt(f"derived column {name} has {len(content)} bytes, wanted {size}")
+            found.frombytes(content)
+        return found
+
+    def has(self, name: str) -> bool:
+        """False when the column is 0 everywhere."""
+        return name in self.columns or name in self._kept
+
+    def keep(self) -> tuple[bytes, dict[str, bytes]]:
+        """The fold as bytes: its shape, and its columns by name."""
+        shape = Shape(FORMAT, self.n_contestants, self.n_tasks, self.repeats, self.scorers, self.ended)
+        packed = {name: self._packer.compress(column.tobytes()) for name, column in self.columns.items()}
+        return msgspec.json.encode(shape), {**self._kept, **packed}
+
+    @classmethod
+    def load(cls, upto: int, shape: bytes, columns: dict[str, bytes]) -> Fold | None:
+        """A kept fold; its columns are unpacked when they are asked for. None when another version kept it."""
+        try:
+            s = msgspec.json.decode(shape, type=Shape)
+        except msgspec.DecodeError:
+            return None
+        if s.format != FORMAT:
+            return None
+        fold = cls(s.n_contestants, s.n_tasks)
+        fold.repeats, fold.scorers, fold.ended, fold.upto = s.repeats, s.scorers, s.ended, upto
+        fold._kept = columns
+        return fold
+
+    def copy(self) -> Fold:
+        """A fold that can be added to while others read this one."""
+        twin = Fold(self.n_contestants, self.n_tasks)
+        twin.repeats, twin.upto = self.repeats, self.upto
+        twin.scorers, twin.ended = list(self.scorers), list(self.ended)
+        twin.columns = {name: column[:] for name, column in self.columns.items()}
+        twin._kept = dict(self._kept)
+        return twin
+
+    def same(self, other: Fold) -> bool:
+        """True when both say the same of every trial; a column of zeros is the same as an absent one."""
+        if (self.repeats, self.scorers, self.ended) != (other.repeats, other.scorers, other.ended):
+            return False
+        names = {*self.columns, *self._kept, *other.columns, *other._kept}
+        return all(self.column(n) == other.column(n) for n in names)
+
+    def feed(self, rows: Iterable[Lean]) -> None:
+        """Take the next rows of the chain, from row number `upto` on."""
+        for name in list(self._kept):
+            self.column(name)
+        number = self.upto
+        for row in rows:
+            number += 1
+            if isinstance(row, LeanIntent):
+                if not row.role:
+                    self.column("intent")[self._slot(row)] = number
+            elif isinstance(row, LeanResult):
+                self._result(row, number)
+            elif isinstance(row, LeanScored):
+                self._scored(row, number)
+            elif isinstance(row, LeanSpilled):
+                self._result(row.row, number)
+        self.upto = number
+
+    def _slot(self, row: LeanIntent | LeanResult | LeanScored) -> int:
+        if row.k >= self.repeats:
+            more = row.k + 1 - self.repeats
+            self.repeats = row.k + 1
+            for column in self.columns.values():
+                column.frombytes(bytes(column.itemsize * self.n_cells * more))
+        return row.k * self.n_cells + row.c * self.n_tasks + row.t
+
+    def _result(self, row: LeanResult, number: int) -> None:
+        slot, column = self._slot(row), self.column
+        if row.role:
+            if row.cost is None:
+                self._count("other_unpriced", slot)
+            elif row.cost:
+                column("other_cost")[slot] += row.cost
+            return
+        self._count("attempts", slot)
+        if row.cost is None:
+            self._count("unpriced", slot)
+        elif row.cost:
+            column("cost")[slot] += row.cost
+        flags = FINAL if row.final else 0
+        reply = row.reply
+        if reply is not None:
+            usage = reply.usage
+            if usage.input_tokens:
+                column("input")[slot] += usage.input_tokens
+            if usage.output_tokens:
+                column("output")[slot] += usage.output_tokens
+            if reply.timing is not None:
+                column("nanos")[slot] += reply.timing.done_ns
+            if reply.finish == "length":
+                flags |= TRUNCATED
+            if reply.refusal or reply.finish in _CUT_SHORT:
+                flags |= REFUSED
+        if row.ended_by == "refusal":
+            flags |= REFUSED
+        column("ended")[slot] = 1 + _index(self.ended, row.ended_by)
+        column("flags")[slot] = flags
+        column("result")[slot] = number
+
+    def _count(self, name: str, slot: int) -> None:
+        column = self.column(name)
+        if column[slot] < SATURATED:
+            column[slot] += 1
+
+    def _scored(self, row: LeanScored, number: int) -> None:
+        slot = self._slot(row)
+        i = _index(self.scorers, row.scorer)
+        score = row.score
+        mark = 1 + score.outcome
+        if score.format_failure:
+            mark |= FORMAT_FAILURE
+        if score.value is not None and score.value != own_value(score.outcome):
+            mark |= EXPLICIT
+            self.column(f"value/{i}")[slot] = score.value
+        self.column(f"score/{i}")[slot] = mark
+        self.column(f"scored/{i}")[slot] = number
+
+
+def own_value(outcome: int) -> float | None:
+    """The value that an outcome has unless a score says otherwise."""
+    if outcome == Outcome.UNGRADED:
+        return None
+    return 1.0 if outcome == Outcome.PASSED else 0.0
+
+
+def _index(names: list[str], name: str) -> int:
+    try:
+        return names.index(name)
+    except ValueError:
+        names.append(name)
+        return len(names) - 1

@@ -1,0 +1,122 @@
+"""What a run has done so far, from one pass over its rows. Memory grows with what is unfinished, not with trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from steelyard.errors import EndedBy
+from steelyard.ledger.base import InFlight, ResumeState
+from steelyard.ledger.rows import Lean, LeanIntent, LeanResult, LeanScored, LeanSpilled
+from steelyard.schema.record import Opened
+
+MEASUREMENTS = frozenset(e.value for e in EndedBy if e.is_measurement)
+
+RUN = 255
+"""Repeats that a cell's count can hold; a done repeat beyond is kept as a bit."""
+
+
+@dataclass(slots=True)
+class DoneTrials:
+    """Done repeats a cell: `run` counts those from 0 on without a gap, `later` holds the others as bit sets."""
+
+    run: bytearray
+    later: dict[int, int] = field(default_factory=dict)
+
+    def mark(self, cell: int, k: int) -> bool:
+        """Repeat `k` of `cell` is done; True when it was not done before."""
+        if self.is_done(cell, k):
+            return False
+        bits = self.later.pop(cell, 0) | 1 << k
+        n = self.run[cell]
+        while n < RUN and bits >> n & 1:
+            n += 1
+        self.run[cell] = n
+        if bits := bits >> n << n:
+            self.later[cell] = bits
+        return True
+
+    def is_done(self, cell: int, k: int) -> bool:
+        """True when repeat `k` of `cell` is done."""
+        return k < self.run[cell] or bool(self.later.get(cell, 0) >> k & 1)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """(cell, k) of all that are done."""
+        for cell, n in enumerate(self.run):
+            for k in range(n):
+                yield cell, k
+            bits = self.later.get(cell, 0)
+            while bits:
+                k = (bits & -bits).bit_length() - 1
+                yield cell, k
+                bits &= bits - 1
+
+
+class Scan:
+    """Feeds on a run's rows in order; `state`, `done` and `judged` are then what they say.
+
+    `judged` holds the row numbers of judge calls that came back and that no score of their trial has followed.
+    """
+
+    def __init__(self, n_contestants: int, n_tasks: int) -> None:
+        self._n_tasks = n_tasks
+        self.state = ResumeState()
+        self.done = DoneTrials(bytearray(n_contestants * n_tasks))
+        self.judged: dict[tuple[int, int, int], list[int]] = {}
+        self._number = -1
+        self._in_flight: dict[tuple[int, int, int, int, str], InFlight] = {}
+        self._unscored: dict[tuple[int, int, int], int] = {}
+
+    def feed(self, rows: Iterable[Lean]) -> None:
+        """Take the next rows."""
+        for row in rows:
+            self._number += 1
+            if isinstance(row, LeanIntent):
+                self._intent(row)
+            elif isinstance(row, LeanResult):
+                self._result(row)
+            elif isinstance(row, LeanScored):
+                self._scored(row)
+            elif isinstance(row, LeanSpilled):
+                self._result(row.row)
+            elif isinstance(row, Opened):
+                self.state.sessions += 1
+
+    def _intent(self, row: LeanIntent) -> None:
+        self._in_flight[row.c, row.t, row.k, row.a, row.role] = InFlight(
+            row.c, row.t, row.k, row.a, row.reserved, row.role
+        )
+        if not row.role and not self.done.is_done(row.c * self._n_tasks + row.t, row.k):
+            trial = (row.c, row.t, row.k)
+            self.state.attempts[trial] = max(self.state.attempts.get(trial, 0), row.a + 1)
+
+    def _result(self, row: LeanResult) -> None:
+        state, trial = self.state, (row.c, row.t, row.k)
+        self._in_flight.pop((row.c, row.t, row.k, row.a, row.role), None)
+        state.spent_pusd += row.cost or 0
+        state.held_pusd += row.held
+        if row.reply is not None:
+            usage = row.reply.usage
+            state.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        if row.role:
+            if row.reply is not None:
+                self.judged.setdefault(trial, []).append(self._number)
+        elif row.final:
+            state.attempts.pop(trial, None)
+            if self.done.mark(row.c * self._n_tasks + row.t, row.k) and row.ended_by in MEASUREMENTS:
+                self._unscored[trial] = row.a
+
+    def _scored(self, row: LeanScored) -> None:
+        trial = (row.c, row.t, row.k)
+        self.done.mark(row.c * self._n_tasks + row.t, row.k)
+        self.state.attempts.pop(trial, None)
+        self._unscored.pop(trial, None)
+        self.judged.pop(trial, None)
+
+    def finish(self) -> ResumeState:
+        """The state after the last row."""
+        state = self.state
+        state.in_flight = list(self._in_flight.values())
+        state.held_pusd += sum(f.reserved or 0 for f in state.in_flight)
+        state.unscored = [(c, t, k, a) for (c, t, k), a in self._unscored.items()]
+        return state

@@ -1,0 +1,209 @@
+"""Trials as pages and exports show them, in (c, t, k) order, from a fold (where) and the rows (what)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from steelyard.errors import DataError, LedgerCorrupt
+from steelyard.ledger import blocks, fold, payloads, rows
+from steelyard.ledger.base import TrialRow
+from steelyard.ledger.chain import Packer
+from steelyard.ledger.database import Database
+from steelyard.ledger.fold import Fold
+from steelyard.schema.record import Intent, Result, Scored
+from steelyard.schema.score import Outcome
+
+PASS = 50_000
+"""Trials gathered in one pass over the rows: they are held as bytes meanwhile (a few hundred bytes a trial)."""
+
+FEW = 500
+"""Up to this many rows are looked up one by one instead of in a pass over all."""
+
+_KEYS = ("c", "t", "k", "outcome", "ended_by", "scorer")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A checked `where` of `Ledger.trials`; None is any."""
+
+    c: int | None = None
+    t: int | None = None
+    k: int | None = None
+    outcome: Outcome | None = None
+    ended_by: str | None = None
+    scorer: str = ""
+
+
+def parse_where(where: Mapping[str, object] | None) -> Where:
+    """Raises DataError for a key or a value that means nothing, so that a typo does not select everything."""
+    given = dict(where or {})
+    unknown = sorted(set(given) - set(_KEYS))
+    if unknown:
+        raise DataError(
+            f"trials cannot be chosen by {unknown[0]!r}", wanted=", ".join(_KEYS), got=", ".join(unknown)
+        )
+    for key in ("c", "t", "k"):
+        value = given.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise DataError(f"trials by {key!r}", wanted="a whole number from 0", got=repr(value))
+    outcome = given.get("outcome")
+    if isinstance(outcome, str):
+        names = {o.name.lower(): o for o in Outcome}
+        if outcome.lower() not in names:
+            raise DataError("trials by 'outcome'", wanted=", ".join(names), got=outcome)
+        outcome = names[outcome.lower()]
+    elif outcome is not None:
+        try:
+            outcome = Outcome(outcome)  # type: ignore[arg-type] # any object may be given: Outcome refuses it
+        except ValueError as e:
+            raise DataError("trials by 'outcome'", wanted=", ".join(o.name for o in Outcome)) from e
+    texts = {key: given.get(key) for key in ("ended_by", "scorer")}
+    for key, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise DataError(f"trials by {key!r}", wanted="a text", got=repr(text))
+    c, t, k = (given.get(key) for key in ("c", "t", "k"))
+    return Where(c, t, k, outcome, texts["ended_by"], str(texts["scorer"] or ""))  # type: ignore[arg-type] # checked above
+
+
+class Trials:
+    """Reads the trials of one run. `split_of` tells a task's split by its index in the run."""
+
+    def __init__(
+        self, db: Database, number: int, folded: Fold, packer: Packer, split_of: Callable[[int], str]
+    ) -> None:
+        self._db, self._number, self._fold = db, number, folded
+        self._packer, self._split_of = packer, split_of
+
+    def select(self, where: Where) -> Iterator[TrialRow]:
+        """The trials that `where` allows, in order."""
+        scorers = self._scorers(where.scorer)
+        wanted: list[tuple[int, int]] = []
+        for slot in self._slots(where):
+            scored, mark, _ = self._newest(slot, scorers)
+            if not self._matches(slot, mark, where):
+                continue
+            wanted.append((slot, scored))
+            if len(wanted) == PASS:
+                yield from self._gather(wanted)
+                wanted.clear()
+        yield from self._gather(wanted)
+
+    def scores(self, scorer: str) -> Iterator[tuple[int, int, int, int, float | None]]:
+        """(c, t, k, outcome, value) of every judged trial, by the newest score or that of one scorer; in order."""
+        f, scorers = self._fold, self._scorers(scorer)
+        for slot in self._slots(Where()):
+            when, mark, i = self._newest(slot, scorers)
+            if when:
+                k, cell = divmod(slot, f.n_cells)
+                outcome = (mark & fold.OUTCOME) - 1
+                explicit = f.column(f"value/{i}")[slot] if mark & fold.EXPLICIT else fold.own_value(outcome)
+                yield cell // f.n_tasks, cell % f.n_tasks, k, outcome, explicit
+
+    def records(self, numbers: Sequence[int]) -> Iterator[object]:
+        """The rows of these numbers (ascending), replies whole."""
+        for _, row in self._rows([(n, 0) for n in numbers]):
+            yield self._decode(row)
+
+    def _scorers(self, scorer: str) -> list[int]:
+        if not scorer:
+            return list(range(len(self._fold.scorers)))
+        if scorer not in self._fold.scorers:
+            raise DataError(
+                f"no trial of this run was judged by {scorer!r}",
+                wanted=", ".join(self._fold.scorers) or "a judged run",
+            )
+        return [self._fold.scorers.index(scorer)]
+
+    def _slots(self, where: Where) -> Iterator[int]:
+        f = self._fold
+        cs = range(f.n_contestants) if where.c is None else [where.c] if where.c < f.n_contestants else []
+        ts = range(f.n_tasks) if where.t is None else [where.t] if where.t < f.n_tasks else []
+        ks = range(f.repeats) if where.k is None else [where.k] if where.k < f.repeats else []
+        for c in cs:
+            for t in ts:
+                cell = c * f.n_tasks + t
+                for k in ks:
+                    yield k * f.n_cells + cell
+
+    def _newest(self, slot: int, scorers: Sequence[int]) -> tuple[int, int, int]:
+        """(row number + 1, mark, scorer) of the newest score of a slot, zeros when there is none."""
+        best = mark = by = 0
+        for i in scorers:
+            when = self._fold.column(f"scored/{i}")[slot]
+            if when > best:
+                best, mark, by = when, self._fold.column(f"score/{i}")[slot], i
+        return best, mark, by
+
+    def _matches(self, slot: int, mark: int, where: Where) -> bool:
+        f = self._fold
+        ended = f.column("ended")[slot] if f.has("ended") else 0
+        if not ended and not mark:
+            return False
+        if where.outcome is not None and mark & fold.OUTCOME != 1 + where.outcome:
+            return False
+        return where.ended_by is None or (f.ended[ended - 1] if ended else "") == where.ended_by
+
+    def _gather(self, wanted: Sequence[tuple[int, int]]) -> Iterator[TrialRow]:
+        f = self._fold
+        numbers: list[tuple[int, int]] = []
+        for i, (slot, scored) in enumerate(wanted):
+            intent = f.column("intent")[slot] if f.has("intent") else 0
+            result = f.column("result")[slot] if f.has("result") else 0
+            numbers += [(n - 1, 3 * i + j) for j, n in enumerate((intent, result, scored)) if n]
+        found: list[bytes | None] = [None] * (3 * len(wanted))
+        for place, row in self._rows(sorted(numbers)):
+            found[place] = row
+        for i, (slot, _) in enumerate(wanted):
+            yield self._trial(slot, found[3 * i : 3 * i + 3])
+
+    def _rows(self, numbers: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+        i = 0
+        while i < len(numbers):
+            stop = numbers[-1][0] + 1 if len(numbers) > FEW else numbers[i][0] + 1
+            before = i
+            for block in blocks.read(self._db, self._number, numbers[i][0], stop):
+                raws = None
+                while i < len(numbers) and numbers[i][0] < block.first + block.n:
+                    raws = raws or self._packer.rows(block.body)
+                    yield numbers[i][1], bytes(raws[numbers[i][0] - block.first])
+                    i += 1
+            if i == before:
+                raise LedgerCorrupt(f"row {numbers[i][0]} is missing")
+
+    def _trial(self, slot: int, found: Sequence[bytes | None]) -> TrialRow:
+        f = self._fold
+        k, cell = divmod(slot, f.n_cells)
+        c, t = divmod(cell, f.n_tasks)
+        intent, result, scored = (self._decode(row) if row else None for row in found)
+        unpriced = f.column("unpriced")[slot] if f.has("unpriced") else 0
+        cost = f.column("cost")[slot] if f.has("cost") else 0
+        trial = TrialRow(
+            c,
+            t,
+            k,
+            attempts=f.column("attempts")[slot] if f.has("attempts") else 0,
+            ended_by=result.ended_by if isinstance(result, Result) else "",
+            fault=result.fault if isinstance(result, Result) else "",
+            reply=result.reply if isinstance(result, Result) else None,
+            score=scored.score if isinstance(scored, Scored) else None,
+            scorer=scored.scorer if isinstance(scored, Scored) else "",
+            cost_pusd=None if unpriced else cost,
+            trace=result.trace if isinstance(result, Result) else "",
+            order=intent.order if isinstance(intent, Intent) else (),
+            seed=intent.seed if isinstance(intent, Intent) else 0,
+            at=result.at if isinstance(result, Result) else 0,
+            detail=result.detail if isinstance(result, Result) else "",
+            split=self._split_of(t),
+            final=result.final if isinstance(result, Result) else True,
+        )
+        if not (isinstance(intent, Intent | None) and isinstance(result, Result | None)):
+            raise LedgerCorrupt(f"the rows of trial c={c} t={t} k={k} are not where they were; rebuild")
+        return trial
+
+    def _decode(self, row: bytes) -> object:
+        record = rows.decode(row)
+        if isinstance(record, rows.Spilled):
+            reply = rows.decode_reply(payloads.read(self._db, self._packer, record.reply))
+            return rows.with_reply(record.row, reply)
+        return record
