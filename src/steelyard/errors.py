@@ -23,6 +23,12 @@ from __future__ import annotations
 
 import enum
 
+_HARMLESS = {
+    **{c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if chr(c) not in "\n\t"},
+    **{c: f"\\u{c:04x}" for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+}
+"""Errors repeat what files hold: control characters in it must not reach a terminal as such."""
+
 
 class EndedBy(enum.StrEnum):
     """Who ended an attempt. Only `contestant`, `budget` and `refusal` are measurements."""
@@ -80,7 +86,7 @@ class UserError(SteelyardError):
         self.message, self.where, self.wanted, self.got, self.fix = message, where, wanted, got, fix
         head = f"{where}: {message}" if where else message
         tail = [f"  {k}: {v}" for k, v in (("wanted", wanted), ("got", got), ("fix", fix)) if v]
-        super().__init__("\n".join([head, *tail]))
+        super().__init__("\n".join([head, *tail]).translate(_HARMLESS))
 
 
 class PlanError(UserError):

@@ -1,7 +1,7 @@
 """What a loaded suite is, and what a contestant may see of a task.
 
 `Rendered` is all that crosses to a contestant: it holds neither target nor grader. Held-out content leaves this room
-only for running and judging; pages, exports and logs ask `SuiteHeader.n_held_out` and show counts.
+only for running and judging; pages, exports and logs go through `steelyard.tasks.visible` and show counts.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from steelyard.schema.message import Message, ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The messages to send, and the order in which choices were shown: `order[i]` is the author's index of option i."""
+    """The messages to send, and the order in which choices were shown: `order[i]` is the author's index of option i.
+
+    `examples` are the ids of the few-shot tasks shown, in order; `canary` is True when the suite's canary text stands
+    in the messages (it should not: whoever trains on the prompt could no longer be told apart).
+    """
 
     messages: tuple[Message, ...]
     order: tuple[int, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
+    examples: tuple[str, ...] = ()
+    canary: bool = False

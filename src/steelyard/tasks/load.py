@@ -1,0 +1,306 @@
+"""Load a suite from a file: find the format, check every row once, hash the content, keep only offsets."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+
+from steelyard.errors import DataError
+from steelyard.schema.task import SuiteHeader, Task
+from steelyard.tasks import images, lines
+from steelyard.tasks.ids import SeenIds
+from steelyard.tasks.options import LoadOptions, options_of
+from steelyard.tasks.paths import beside
+from steelyard.tasks.rows import RowReader
+from steelyard.tasks.store import Spool, Store, opened
+from steelyard.tasks.suite import Suite, options_in
+from steelyard.tasks.version import Version
+
+FORMATS = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "csv",
+    ".parquet": "parquet", ".pq": "parquet", ".yaml": "yaml", ".yml": "yaml",
+}  # fmt: skip
+BUILTIN = Path(__file__).parent / "builtin"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def load(
+    source: str, *, base_dir: Path = Path(), options: LoadOptions | Mapping[str, object] | None = None
+) -> Suite:
+    """The suite in a file, or `builtin:NAME`. A relative path starts from `base_dir`.
+
+    Formats by ending: .jsonl, .json, .csv, .tsv, .parquet, .yaml, and each of the texts with .gz. Every row is read
+    and checked once; tasks are decoded again when asked for. Raises DataError that names file and line, PlanError for
+    a wrong option.
+    """
+    given = msgspec.to_builtins(options) if isinstance(options, LoadOptions) else dict(options or {})
+    path = (
+        builtin_path(source.removeprefix("builtin:")) if source.startswith("builtin:") else base_dir / source
+    )
+    return _load_file(path, given)
+
+
+def builtin_names() -> list[str]:
+    """The suites that ship with Steelyard."""
+    if not BUILTIN.is_dir():
+        return []
+    return sorted({p.name.split(".")[0] for p in BUILTIN.iterdir() if _format_of(p) is not None})
+
+
+def builtin_path(name: str) -> Path:
+    """The file of a shipped suite: `NAME.yaml` when there is one, else its data. Raises DataError listing them."""
+    if _NAME.fullmatch(name):
+        for ending in (".yaml", ".jsonl", ".jsonl.gz"):
+            path = BUILTIN / (name + ending)
+            if path.is_file():
+                return path
+    raise DataError(
+        "no such built-in suite",
+        where=f"builtin:{name}",
+        wanted="one of " + (", ".join(builtin_names()) or "(none shipped)"),
+        got=name,
+    )
+
+
+def _format_of(path: Path) -> tuple[str, bool] | None:
+    """(format, is gzip) by the file's ending."""
+    endings = [e.lower() for e in path.suffixes]
+    packed = bool(endings) and endings[-1] == ".gz"
+    kind = FORMATS.get(endings[-2] if packed and len(endings) > 1 else endings[-1]) if endings else None
+    return (kind, packed) if kind and not (packed and kind == "parquet") else None
+
+
+def _load_file(path: Path, given: Mapping[str, object]) -> Suite:
+    kind = _format_of(path)
+    if kind is None:
+        opened(path).close()
+        raise DataError(
+            "a format that is not known by its ending",
+            where=str(path),
+            wanted=".jsonl, .json, .csv, .tsv, .parquet or .yaml (texts also with .gz)",
+            got=path.name,
+            fix="rename the file",
+        )
+    options = options_of(given)
+    if kind[0] != "yaml":
+        return _Loading(path, {}, given).fill(*_rows(path, kind, options))
+    from steelyard.tasks.yamlsuite import read_suite  # lazy: PyYAML costs start-up, most suites are not YAML
+
+    found = read_suite(path, packed=kind[1], limit=options.unpacked_bytes)
+    options = options_of({**options_in(found.declared), **given}, str(path))
+    if isinstance(found.tasks, str):
+        data = beside(
+            path.parent, found.tasks, allow_outside=options.allow_outside, what="`tasks`", where=found.where
+        )
+        inner = _format_of(data)
+        if inner is None or inner[0] == "yaml":
+            raise DataError(
+                "`tasks` names a file of another format",
+                where=found.where,
+                wanted=".jsonl, .json, .csv or .parquet",
+                got=data.name,
+            )
+        return _Loading(path, found.declared, given, str(data)).fill(*_rows(data, inner, options))
+    return _Loading(path, found.declared, given).fill(
+        *_spooled(str(path), (row for row in found.tasks), options)
+    )
+
+
+Rows = Generator[tuple[int, dict[str, object]], None, None]
+
+
+def _rows(path: Path, kind: tuple[str, bool], options: LoadOptions) -> tuple[Store, Rows]:
+    """The rows of a data file, and the store that fills while they are read."""
+    if kind == ("jsonl", False):
+        store = Store(opened(path), str(path), watched=True)
+        return store, lines.rows_of(store.file, store, options.row_bytes)
+    if kind == ("jsonl", True):
+        store = Store(unpack(path, options.unpacked_bytes), str(path), watched=False)
+        return store, lines.rows_of(store.file, store, options.row_bytes)
+    from steelyard.tasks import tables  # lazy: csv and pyarrow only when such a file is read
+
+    return _spooled(str(path), tables.rows_of(path, kind, options), options)
+
+
+def _spooled(shown: str, rows: Rows, options: LoadOptions) -> tuple[Store, Rows]:
+    spool = Spool(shown, options.unpacked_bytes)
+    store = Store(spool.reader(), shown, watched=False)
+
+    def pour() -> Rows:
+        with closing(rows), closing(spool):
+            for line, row in rows:
+                store.starts.append(spool.size)
+                spool.row(row, line)
+                yield line, row
+            store.starts.append(spool.size)
+
+    return store, pour()
+
+
+def unpacked(path: Path) -> Iterator[bytes]:
+    """The pieces of a gzip file. Raises DataError when it is cut or no gzip."""
+    with opened(path) as packed, gzip.GzipFile(fileobj=packed) as file:
+        try:
+            while piece := file.read(1 << 18):
+                yield piece
+        except (OSError, EOFError, zlib.error) as e:
+            raise DataError(
+                "a broken gzip file",
+                where=str(path),
+                got=str(e),
+                fix="fetch it again, or drop the .gz ending when it is not packed",
+            ) from None
+
+
+def unpack(path: Path, limit: int) -> BinaryIO:
+    """A gzip file unpacked into an unnamed temporary file, at its beginning."""
+    spool = Spool(str(path), limit)
+    try:
+        for piece in unpacked(path):
+            spool.raw(piece, 1)
+        spool.flush()
+    except BaseException:
+        spool.close()
+        raise
+    return spool.reader()
+
+
+class _Loading:
+    """The one pass over all rows: checks, version, counts."""
+
+    def __init__(
+        self, path: Path, declared: dict[str, object], given: Mapping[str, object], shown: str = ""
+    ) -> None:
+        self.path, self.declared, self.given, self.shown = path, declared, given, shown or str(path)
+        self.version, self.seen = Version(), SeenIds()
+        self.n = self.n_held_out = self.n_choices = 0
+        self.without_target: int | None = None
+        self.columns: set[str] | None = None
+        self.conditions: set[str] | None = None
+        self.digests: dict[str, str] = {}
+
+    def fill(self, store: Store, rows: Rows) -> Suite:
+        """Read everything. Raises DataError at the first row that is wrong."""
+        with closing(rows):
+            return self._fill(store, rows)
+
+    def _fill(self, store: Store, rows: Rows) -> Suite:
+        first = next(rows, None)
+        if first is not None and set(first[1]) == {"suite"} and isinstance(first[1]["suite"], dict):
+            self.declared = {**cast("dict[str, object]", first[1]["suite"]), **self.declared}
+            store.starts.pop()
+            first = next(rows, None)
+        if first is None:
+            raise DataError(
+                "no tasks", where=self.shown, wanted="at least one task", got="an empty file", fix="add a row"
+            )
+        options = options_of({**options_in(self.declared), **self.given}, str(self.path))
+        suite = Suite(store, RowReader(options, self.shown), self.path.parent)
+        reader = RowReader(options, self.shown)
+        self._add(suite, reader, *first)
+        for line, row in rows:
+            self._add(suite, reader, line, row)
+        self._check_columns(reader)
+        if options.few_shot:
+            at = beside(
+                suite.folder,
+                options.few_shot,
+                allow_outside=options.allow_outside,
+                what="the few-shot file",
+                where=str(self.path),
+            )
+            suite.examples = _load_file(at, {"fields": options.fields} if options.fields else {})
+            self.version.add_file(suite.examples.header.version)
+        suite.without_target = self.without_target
+        suite.all_choices = self.n_choices == self.n
+        suite.columns = frozenset(self.columns or ())
+        suite.conditions = frozenset(self.conditions or ())
+        suite.header = self._header(options)
+        return suite
+
+    def _add(self, suite: Suite, reader: RowReader, line: int, row: dict[str, object]) -> None:
+        task = reader.task(row, self.n, line)
+        if not self.seen.add(task.id):
+            self._check_twice(suite, task, line)
+        self.version.add(task)
+        for name in task.images:
+            self.version.add_file(self._image(suite, name, f"{self.shown}:{line}"))
+        if task.split == "held_out":
+            self.n_held_out += 1
+        if self.without_target is None and not task.target:
+            self.without_target = self.n
+        self.n_choices += bool(task.choices)
+        self.columns = _shared(self.columns, task.fields)
+        self.conditions = _shared(self.conditions, task.conditions)
+        self.n += 1
+
+    def _check_twice(self, suite: Suite, task: Task, line: int) -> None:
+        for j in range(self.n):
+            if suite.stored(j).id == task.id:
+                hashed = suite.options.ids == "hash"
+                raise DataError(
+                    f"the id {task.id!r} stands twice",
+                    where=f"{self.shown}:{line}",
+                    wanted="an id of its own for every task",
+                    got=f"the same as task {j + 1} ({suite.where(j)})",
+                    fix="remove one of the equal rows"
+                    if hashed
+                    else "rename one, or map `id` to another column",
+                )
+
+    def _image(self, suite: Suite, name: str, where: str) -> str:
+        if name not in self.digests:
+            self.digests[name] = images.digest(suite.folder, name, suite.options, where)
+        return self.digests[name]
+
+    def _check_columns(self, reader: RowReader) -> None:
+        for role, column in reader.options.fields.items():
+            if role not in reader.found:
+                raise DataError(
+                    f"`fields` maps `{role}` to a column that no row has",
+                    where=self.shown,
+                    wanted=f"a column {column!r}",
+                    got="columns " + ", ".join(sorted(self.columns or ())),
+                    fix="check the spelling",
+                )
+
+    def _header(self, options: LoadOptions) -> SuiteHeader:
+        d = self.declared
+        scorer = d.get("scorer") or {}
+        if isinstance(scorer, str):
+            scorer = {"type": scorer}
+        for key in ("name", "description", "canary", "prompt"):
+            if not isinstance(d.get(key, ""), str):
+                raise DataError(
+                    f"`{key}` is not a text", where=str(self.path), wanted="a text", got=repr(d[key])
+                )
+        if not isinstance(scorer, dict):
+            raise DataError(
+                "`scorer` is wrong", where=str(self.path), wanted="a name or a mapping", got=repr(scorer)
+            )
+        return SuiteHeader(
+            name=options.name or str(d.get("name") or "") or self.path.name.split(".")[0],
+            version=self.version.value(),
+            n_public=self.n - self.n_held_out,
+            n_held_out=self.n_held_out,
+            description=str(d.get("description", "")),
+            canary=str(d.get("canary", "")),
+            scorer=scorer,
+            prompt=str(d.get("prompt", "")),
+        )
+
+
+def _shared(known: set[str] | None, names: Mapping[str, object]) -> set[str]:
+    """Names that every task so far has."""
+    if known is None:
+        return set(names)
+    if known and known != names.keys():
+        known &= names.keys()
+    return known
