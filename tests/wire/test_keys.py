@@ -85,7 +85,6 @@ def test_a_secret_does_not_come_out_by_accident() -> None:
         str(s),
         f"{s}",
         f"{s:>20}",
-        "%s %r" % (s, s),
         repr([s]),
         repr(endpoint),
         str(endpoint),

@@ -70,8 +70,8 @@ class Gate:
     """The decision without the waiting. Times are seconds on any one clock that does not go back."""
 
     __slots__ = (
-        "_generation", "_grow_after", "_last_most", "_requests", "_successes", "_tokens", "history", "in_flight", "limit",
-        "paused_until", "rates",
+        "_generation", "_grow_after", "_last_most", "_requests", "_successes", "_tokens",
+        "history", "in_flight", "limit", "paused_until", "rates",
     )  # fmt: skip
 
     def __init__(self, rates: Rates, now: float) -> None:
@@ -182,9 +182,8 @@ class Slot:
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: object
     ) -> None:
         if not self._told and exc is not None:
-            known = isinstance(exc, Fault)
-            self._kind = exc.kind if known else ""
-            self._retry_after = exc.retry_after if known else None
+            self._kind = exc.kind if isinstance(exc, Fault) else ""
+            self._retry_after = exc.retry_after if isinstance(exc, Fault) else None
         self._limiter.release(self._generation, self._kind, self._retry_after)
 
 
