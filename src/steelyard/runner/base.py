@@ -18,7 +18,7 @@ from steelyard.contestants.base import Answer, Ask
 from steelyard.ledger.base import SuiteData
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.plan import Plan, SuiteUse
-from steelyard.schema.price import worst_case_pusd
+from steelyard.schema.price import is_free, worst_case_pusd
 from steelyard.unknown import Unknown, is_known
 
 
@@ -143,9 +143,10 @@ def input_bound(ask: Ask, context_tokens: int | None, offset: int = 0) -> int | 
 def worst_case(spec: ContestantSpec, ask: Ask, offset: int = 0) -> tuple[int | Unknown, int | Unknown]:
     """(picodollars, tokens) that one attempt may use at the most."""
     context = spec.config.get("context_tokens")
+    free = spec.price is not None and is_free(spec.price)
     bound = input_bound(ask, context if isinstance(context, int) else None, offset)
     if not is_known(bound):
-        return bound, bound
+        return (0 if free else bound), bound
     out = spec.sampling.max_tokens
     tokens: int | Unknown = Unknown("no bound on output tokens") if out is None else bound + out
     return worst_case_pusd(spec.price, bound, out), tokens

@@ -18,14 +18,16 @@ from steelyard.schema.contestant import Prompt
 from steelyard.schema.plan import Caps, Plan, ProviderLimit, Retry, SuiteUse, Trials
 from steelyard.schema.price import PUSD
 from steelyard.tasks import yamldoc
+from steelyard.tasks.options import LoadOptions
 from steelyard.tasks.yamldoc import Doc
 
+SUITE_OPTIONS = tuple(k for k in LoadOptions.__struct_fields__ if k != "name")
 KEYS: Mapping[str, Sequence[str]] = {
     "plan": (
         "name", "seed", "suites", "contestants", "judges", "prompts", "trials", "caps", "retry", "limits",
         "concurrency", "coverage_floor", "baseline",
     ),
-    "suite": ("source", "name", "split", "limit", "scorer", "shuffle_choices", "prompt", "fields", "held_out", "base"),
+    "suite": ("source", "name", "split", "limit", "scorer", "shuffle_choices", "prompt", *SUITE_OPTIONS),
     "trials": ("count", "until", "at_least", "at_most", "level", "estimand"),
     "caps": ("money", "tokens", "seconds", "minutes"),
     "retry": ("attempts", "wait", "wait_max"),
@@ -114,11 +116,7 @@ def _suite(doc: Doc, prompts: Mapping[str, Prompt]) -> SuiteUse:
         scorer = (
             cast("dict[str, object]", value) if isinstance(value, dict) else {"type": keys["scorer"].text()}
         )
-    options: dict[str, object] = {}
-    if "fields" in keys:
-        options["fields"] = {k: v.text() for k, v in keys["fields"].entries().items()}
-    if "held_out" in keys:
-        options["held_out"] = keys["held_out"].number(0, 1)
+    options = {k: keys[k].plain() for k in SUITE_OPTIONS if k in keys}
     split = keys["split"].choice(("public", "held_out", "all")) if "split" in keys else "public"
     return SuiteUse(
         source=keys["source"].text(),

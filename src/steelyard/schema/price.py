@@ -79,6 +79,12 @@ def worst_case_pusd(price: Price | None, input_tokens: int, max_output_tokens: i
     )
 
 
+def is_free(price: Price) -> bool:
+    """True when no call can cost anything, whatever its length."""
+    paid = (price.input, price.output, price.per_call, price.cached_input, price.cache_write)
+    return not any((*paid, price.above_input, price.above_output))
+
+
 def dollars(pusd: int) -> float:
     """Picodollars as dollars, for display only."""
     return pusd / PUSD

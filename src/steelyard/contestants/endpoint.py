@@ -1,0 +1,74 @@
+"""A model behind an HTTP endpoint: one call of its dialect an attempt.
+
+`config`: `base_url`, `dialect`, and of these what is needed: `key_env` (name of the variable that holds the key),
+`headers`, `verify_tls`. The key is looked up when the contestant is made and lives in the transport alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from steelyard.contestants.base import Answer, Ask
+from steelyard.errors import PlanError
+from steelyard.schema.contestant import ContestantSpec
+from steelyard.wire.base import Endpoint, Request
+from steelyard.wire.client import Client
+
+
+def endpoint_of(spec: ContestantSpec, environ: Mapping[str, str], base_url: str) -> Endpoint:
+    """The endpoint that a spec names, with its key. Raises PlanError when a key that was asked for is not there."""
+    key_env = str(spec.config.get("key_env", ""))
+    secret = environ.get(key_env, "") if key_env else ""
+    if key_env and not secret and key_env not in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        raise PlanError(
+            f"contestant `{spec.name}`: {key_env} is not set",
+            wanted="the environment variable (or a line in .env) that holds its key",
+            got="nothing",
+            fix=f"export {key_env}=...",
+        )
+    headers = spec.config.get("headers")
+    return Endpoint(
+        base_url=base_url,
+        dialect=str(spec.config.get("dialect", "openai-chat")),
+        secret=secret,
+        headers=tuple((str(k), str(v)) for k, v in headers.items()) if isinstance(headers, dict) else (),
+        timeout_s=spec.timeout_s,
+        verify_tls=spec.config.get("verify_tls", True) is not False,
+    )
+
+
+class EndpointContestant:
+    """One endpoint, one pool of connections."""
+
+    def __init__(self, spec: ContestantSpec, environ: Mapping[str, str]) -> None:
+        self.spec = spec
+        self._endpoint = endpoint_of(spec, environ, str(spec.config.get("base_url", "")))
+        self._client: Client | None = None
+
+    async def open(self) -> None:
+        """Make the client; nothing is sent."""
+        self._client = Client(self._endpoint, max_connections=4096)
+
+    async def answer(self, ask: Ask) -> Answer:
+        """One call. Raises Fault."""
+        assert self._client is not None
+        spec = self.spec
+        request = Request(
+            model=spec.model,
+            messages=ask.messages,
+            sampling=spec.sampling,
+            tools=ask.tools,
+            seed=ask.seed if spec.sampling.send_seed else None,
+            stream=spec.stream,
+        )
+        return Answer(await self._client.complete(request))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def make(spec: ContestantSpec, environ: Mapping[str, str]) -> EndpointContestant:
+    """For the table of kinds."""
+    return EndpointContestant(spec, environ)

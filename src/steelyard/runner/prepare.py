@@ -1,0 +1,215 @@
+"""From a plan file to a plan that can be run: suites loaded and pinned, scorers known, caps that can be kept.
+
+Whatever can be refused is refused here, before anything is sent or written: a suite that is not there, a scorer that
+does not exist, a judge that is not cast, a money cap beside a contestant without a price or without a bound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from steelyard import tasks
+from steelyard.contestants.base import Ask
+from steelyard.errors import PlanError
+from steelyard.ledger.base import SuiteData
+from steelyard.runner.base import Prepared, prepared, worst_case
+from steelyard.runner.planfile import PlanFile
+from steelyard.runner.schedule import derive, trial_seed
+from steelyard.schema.contestant import ContestantSpec, Prompt
+from steelyard.schema.plan import SuiteUse
+from steelyard.schema.price import is_free
+from steelyard.schema.task import SuiteHeader, Task
+from steelyard.unknown import Unknown, is_known
+
+
+class Subset:
+    """Some tasks of a suite, by index: what a split or a limit leaves. Its version is the suite's own."""
+
+    def __init__(self, whole: SuiteData, indices: Sequence[int]) -> None:
+        self._whole, self._indices = whole, array("I", indices)
+        self.header: SuiteHeader = whole.header
+
+    def __len__(self) -> int:
+        """Number of tasks."""
+        return len(self._indices)
+
+    def task(self, i: int) -> Task:
+        """The task at index `i` of the subset."""
+        return self._whole.task(self._indices[i])
+
+
+def choose(suite: tasks.Suite, use: SuiteUse, seed: int) -> SuiteData:
+    """The tasks that the plan uses: a split, then the first `limit` of a seeded shuffle, in suite order."""
+    n = len(suite)
+    indices = list(range(n)) if use.split == "all" else [i for i in range(n) if suite.split(i) == use.split]
+    if use.limit is not None and use.limit < len(indices):
+        version = suite.header.version
+        ranked = sorted(indices, key=lambda i: derive(seed, "limit", version, i))
+        indices = sorted(ranked[: use.limit])
+    if not indices:
+        raise PlanError(
+            f"suite `{suite.header.name}` has no {use.split} tasks",
+            wanted="at least one task",
+            got=f"{suite.header.n_public} public, {suite.header.n_held_out} held out",
+            fix="choose another `split`",
+        )
+    return suite if len(indices) == n else Subset(suite, indices)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run would do: first requests, attempts, and the most that they can cost and use (picodollars, tokens)."""
+
+    trials: int
+    worst_pusd: int | Unknown
+    worst_tokens: int | Unknown
+    per_contestant: tuple[tuple[str, int, int | Unknown], ...]
+
+
+def prepare(file: PlanFile) -> Prepared:
+    """Load and pin everything that the plan names. Raises PlanError or DataError."""
+    uses, suites = [], []
+    for i, use in enumerate(file.plan.suites):
+        suite = tasks.load(use.source, base_dir=file.base_dir, options=use.options)
+        chosen = choose(suite, use, file.plan.seed)
+        scorer = use.scorer or suite.header.scorer or {"type": "exact"}
+        uses.append(
+            msgspec.structs.replace(
+                use,
+                name=use.name or suite.header.name,
+                version=suite.header.version,
+                scorer=scorer,
+                n_tasks=len(chosen),
+            )
+        )
+        suites.append(chosen)
+        if len({u.name for u in uses}) < len(uses):
+            raise PlanError(
+                f"two suites are called `{uses[-1].name}`",
+                where=file.where.get(f"suite:{i}", ""),
+                fix="give one a `name`",
+            )
+    specs = tuple(_pin(spec, file.base_dir) for spec in file.plan.contestants)
+    judges = tuple(_pin(spec, file.base_dir) for spec in file.plan.judges)
+    plan = msgspec.structs.replace(file.plan, suites=tuple(uses), contestants=specs, judges=judges)
+    ready = prepared(plan, suites)
+    check_caps(ready, file.where)
+    return ready
+
+
+def _pin(spec: ContestantSpec, base_dir: Path) -> ContestantSpec:
+    """Paths made absolute, and a recording named by its content, so that the spec's hash says what was measured."""
+    config = dict(spec.config)
+    if spec.kind == "recording":
+        path = (base_dir / str(config["path"])).resolve()
+        config["path"] = str(path)
+        try:
+            config["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as e:
+            raise PlanError(
+                f"recording of `{spec.name}` cannot be read", where=str(path), got=e.strerror or str(e)
+            ) from None
+    elif spec.kind == "callable":
+        name, _, attribute = str(config["target"]).rpartition(":")
+        if name.endswith(".py"):
+            config["target"] = f"{(base_dir / name).resolve()}:{attribute}"
+    return msgspec.structs.replace(spec, config=config) if config != spec.config else spec
+
+
+def check_caps(ready: Prepared, where: Mapping[str, str]) -> None:
+    """A cap that could not be kept is refused: an unpriced contestant, an output or an image without a bound."""
+    plan = ready.plan
+    caps = plan.caps
+    if caps.money_pusd is None and caps.tokens is None:
+        return
+    probe = Ask((), "", 0, 0)
+    for spec in (*plan.contestants, *plan.judges):
+        place = where.get(f"contestant:{spec.name}", "")
+        if caps.money_pusd is not None and spec.price is None:
+            raise PlanError(
+                f"contestant `{spec.name}` has no price, so a money cap cannot hold",
+                where=place,
+                wanted="price: {input: DOLLARS, output: DOLLARS} a million tokens",
+                got="no price",
+                fix="add its price (0 and 0 when it costs nothing), or remove `caps.money`",
+            )
+        pusd, tokens = worst_case(spec, probe)
+        free = spec.price is not None and is_free(spec.price)
+        if caps.money_pusd is not None and not free and not is_known(pusd):
+            raise PlanError(
+                f"contestant `{spec.name}` may answer without end, so a money cap cannot hold",
+                where=place,
+                wanted="max_tokens: N",
+                got=str(pusd),
+                fix="add `max_tokens`, or remove `caps.money`",
+            )
+        if caps.tokens is not None and not is_known(tokens):
+            raise PlanError(
+                f"contestant `{spec.name}` may answer without end, so a token cap cannot hold",
+                where=place,
+                wanted="max_tokens: N",
+                got=str(tokens),
+                fix="add `max_tokens`, or remove `caps.tokens`",
+            )
+
+
+class Renderer:
+    """Makes what contestant `c` is shown of a task; the few-shot examples and prompt are those of the plan."""
+
+    def __init__(self, ready: Prepared) -> None:
+        self._ready = ready
+        plan = ready.plan
+        self._prompts = [
+            [_prompt_for(spec, use, ready.suites[s]) for spec in plan.contestants]
+            for s, use in enumerate(plan.suites)
+        ]
+
+    def __call__(self, s: int, i: int, c: int, seed: int) -> tasks.Rendered:
+        """What contestant `c` sees of task `i` of suite `s` in the trial seeded with `seed`."""
+        use = self._ready.plan.suites[s]
+        return tasks.render(
+            self._ready.suites[s], i, self._prompts[s][c], seed=seed, shuffle=use.shuffle_choices
+        )
+
+
+def _prompt_for(spec: ContestantSpec, use: SuiteUse, suite: SuiteData) -> Prompt:
+    """The contestant's own prompt, else the plan's for the suite, else the suite's."""
+    if spec.prompt != Prompt():
+        return spec.prompt
+    if use.prompt is not None:
+        return use.prompt
+    return Prompt(template=suite.header.prompt)
+
+
+def estimate(ready: Prepared, render: Renderer) -> Estimate:
+    """Worst case over all trials of the plan (at most `at_most` a task), every attempt but retries counted."""
+    plan = ready.plan
+    count = plan.trials.count if plan.trials.until is None else plan.trials.at_most
+    total_p: int | Unknown = 0
+    total_t: int | Unknown = 0
+    rows: list[tuple[str, int, int | Unknown]] = []
+    for c, spec in enumerate(plan.contestants):
+        money: int | Unknown = 0
+        for t in range(ready.n_tasks):
+            s, i = ready.locate(t)
+            data = ready.suites[s]
+            task = data.task(i)
+            shown = render(s, i, c, trial_seed(plan.seed, data.header.version, task.id, 0))
+            pusd, tokens = worst_case(spec, Ask(shown.messages, task.id, 0, 0, shown.tools))
+            money = _plus(money, pusd, count)
+            total_t = _plus(total_t, tokens, count)
+        rows.append((spec.name, ready.n_tasks * count, money))
+        total_p = _plus(total_p, money, 1)
+    return Estimate(len(plan.contestants) * ready.n_tasks * count, total_p, total_t, tuple(rows))
+
+
+def _plus(total: int | Unknown, more: int | Unknown, times: int) -> int | Unknown:
+    if not is_known(total):
+        return total
+    return total + more * times if is_known(more) else more

@@ -1,0 +1,242 @@
+"""Begin or take up a run: from a plan or a ledger to an engine that goes, and to the outcome of its session.
+
+The ledger holds the plan and the tasks, so a run is resumed from it alone; only credentials come from outside again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from steelyard import scorers
+from steelyard.ledger.base import Ledger, ResumeState, RunWriter
+from steelyard.runner.base import Executor, Prepared, RunOutcome, prepared
+from steelyard.runner.control import ControlServer, socket_path
+from steelyard.runner.engine import Engine, Session, SuiteScoring
+from steelyard.runner.judging import Judging
+from steelyard.runner.keeper import ScoringBackend
+from steelyard.runner.limits import ProviderLimits
+from steelyard.runner.local import LocalExecutor
+from steelyard.runner.prepare import Renderer
+from steelyard.runner.schedule import Bits
+from steelyard.runner.source import FixedSource, Source
+from steelyard.schema.canon import content_hash
+from steelyard.schema.plan import Plan
+from steelyard.scorers.base import Item, Judge, Scorer
+from steelyard.scorers.pool import ScoringPool
+
+if TYPE_CHECKING:
+    from steelyard.runner.adaptive import Adaptive
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a session is run; nothing here changes what is measured.
+
+    `environ` is where credentials are looked up; `watch` is called with the live engine as soon as it goes (a live
+    view); `executor` replaces the local one; `signals` installs Ctrl-C handling.
+    """
+
+    environ: Mapping[str, str]
+    version: str = ""
+    watch: Callable[[Engine], Callable[[], None]] | None = None
+    executor: Executor | None = None
+    signals: bool = True
+    control: bool = True
+    retry_ungraded: bool = False
+
+
+async def begin(ready: Prepared, ledger: Ledger, options: Options) -> RunOutcome:
+    """Start a new run of a prepared plan. Raises PlanError, LedgerError."""
+    executor = await _started(ready.plan, options)
+    try:
+        writer = ledger.create_run(ready.plan, ready.suites, name=ready.plan.name)
+    except BaseException:
+        await executor.stop()
+        raise
+    return await _run(_Run(ready, ledger, writer, executor, ResumeState()), options)
+
+
+async def take_up(ledger: Ledger, run: str, options: Options) -> RunOutcome:
+    """Resume a run: what is finished is not sent again. Raises LedgerBusy while another process writes it."""
+    info = ledger.find(run)
+    ready = prepared(ledger.plan(info.run), ledger.suites(info.run))
+    executor = await _started(ready.plan, options)
+    try:
+        writer = ledger.open_run(info.run)
+    except BaseException:
+        await executor.stop()
+        raise
+    return await _run(_Run(ready, ledger, writer, executor, ledger.resume_state(info.run)), options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    ready: Prepared
+    ledger: Ledger
+    writer: RunWriter
+    executor: Executor
+    state: ResumeState
+
+
+async def _started(plan: Plan, options: Options) -> Executor:
+    executor = options.executor or LocalExecutor(options.environ)
+    try:
+        await executor.start((*plan.contestants, *plan.judges))
+    except BaseException:
+        await executor.stop()
+        raise
+    return executor
+
+
+async def _run(run: _Run, options: Options) -> RunOutcome:
+    scoring = Scoring(run.ready)
+    try:
+        adaptive, sources, done = _sources(run, options)
+        session = Session(
+            prepared=run.ready,
+            writer=run.writer,
+            executor=run.executor,
+            limits=ProviderLimits(run.ready.plan),
+            scoring=scoring.backend,
+            suite_scoring=scoring.suites,
+            sources=sources,
+            render=Renderer(run.ready),
+            resume=run.state,
+            judging=_judging(run, scoring),
+            on_scores=None if adaptive is None else adaptive.on_scores,
+            version=options.version,
+            plan_hash=content_hash(run.ready.plan),
+        )
+        engine = Engine(session)
+        plan = run.ready.plan
+        per_task = plan.trials.count if plan.trials.until is None else plan.trials.at_most
+        engine.progress.total = len(plan.contestants) * run.ready.n_tasks * per_task
+        engine.progress.done = engine.progress.resumed = done
+        return await _drive(engine, run, options)
+    finally:
+        scoring.close()
+        run.writer.release()
+
+
+async def _drive(engine: Engine, run: _Run, options: Options) -> RunOutcome:
+    """Run the engine with its control socket, signals and live view."""
+    loop = asyncio.get_running_loop()
+    control = None
+    if options.control:
+        path = socket_path(run.ledger.place, run.writer.run)
+        control = ControlServer(engine, path, run.writer.run)
+        await control.start()
+    if options.signals:
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(sig, _interrupt, engine)
+    close_view = options.watch(engine) if options.watch is not None else None
+    try:
+        return await engine.run()
+    finally:
+        if options.signals:
+            for sig in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(sig)
+        if close_view is not None:
+            close_view()
+        if control is not None:
+            await control.stop()
+
+
+def _interrupt(engine: Engine) -> None:
+    """First Ctrl-C: send nothing more. Second: give up what is in flight."""
+    if engine.stopping.is_set():
+        engine.cancel()
+    else:
+        engine.stop("interrupted")
+
+
+def providers_of(plan: Plan) -> dict[str, list[int]]:
+    """Contestant indices by the limiter that they share."""
+    out: dict[str, list[int]] = {}
+    for c, spec in enumerate(plan.contestants):
+        out.setdefault(spec.provider, []).append(c)
+    return out
+
+
+def _sources(run: _Run, options: Options) -> tuple[Adaptive | None, dict[str, Source], int]:
+    """Sources by provider, and how many trials are done already."""
+    plan, n = run.ready.plan, run.ready.n_tasks
+    providers = providers_of(plan)
+    resumed = run.state.sessions > 0
+    if plan.trials.until is not None:
+        # lazy: numpy and the statistics are needed for adaptive plans only
+        from steelyard.runner.adaptive import Adaptive
+
+        clusters = [_clusters(s) for s in run.ready.suites]
+        adaptive = Adaptive(run.ready, providers, clusters)
+        done = adaptive.replay(run.ledger.scores(run.writer.run)) if resumed else 0
+        return adaptive, dict(adaptive.sources), done
+    count = plan.trials.count
+    finished = Bits(len(plan.contestants) * n * count)
+    done = 0
+    if resumed:
+        again = set(_ungraded(run)) if options.retry_ungraded else set()
+        for c, t, k in run.ledger.finished(run.writer.run):
+            if (c, t, k) not in again:
+                finished.add((c * n + t) * count + k)
+                done += 1
+    sources: dict[str, Source] = {
+        p: FixedSource(members, n, count, plan.seed, finished) for p, members in providers.items()
+    }
+    return None, sources, done
+
+
+def _ungraded(run: _Run) -> Iterable[tuple[int, int, int]]:
+    """Trials that were parked, to be tried again."""
+    for c, t, k, _outcome, value in run.ledger.scores(run.writer.run):
+        if value is None:
+            yield c, t, k
+
+
+def _clusters(suite: object) -> Sequence[str]:
+    # the suite's own Protocol has no bulk access: clusters are read once, before the first round
+    tasks = [suite.task(i) for i in range(len(suite))]  # type: ignore[attr-defined,arg-type]  # a SuiteData
+    return [t.cluster or t.id for t in tasks]
+
+
+def _judging(run: _Run, scoring: Scoring) -> Judging | None:
+    if not scoring.judges:
+        return None
+    plan = run.ready.plan
+    casting = {spec.name: len(plan.contestants) + j for j, spec in enumerate(plan.judges)}
+    paid = {(c, t, k, role): reply for c, t, k, role, reply in run.ledger.judge_replies(run.writer.run)}
+    return Judging(scoring.judges, casting, paid, workers=min(16, plan.concurrency))
+
+
+class Scoring:
+    """The scorers of a plan's suites: inline where they are linear in the text, bounded in a pool otherwise."""
+
+    def __init__(self, ready: Prepared) -> None:
+        inline: dict[str, Scorer] = {}
+        bounded: dict[str, Scorer] = {}
+        self.judges: dict[str, Judge] = {}
+        suites = []
+        for s, use in enumerate(ready.plan.suites):
+            built = scorers.build(use.scorer)
+            name = f"{built.name}@{built.version}"
+            judged = not isinstance(built, Scorer)
+            if isinstance(built, Scorer):
+                (inline if built.linear else bounded)[name] = built
+            else:
+                self.judges[name] = built
+            suites.append(SuiteScoring(name, judged))
+            del s
+        self.suites = tuple(suites)
+        self._pool = ScoringPool(bounded)
+        self.backend = ScoringBackend({n: s.score for n, s in inline.items()}, self._score)
+
+    def _score(self, batch: list[tuple[object, str, Item]]) -> list[tuple[object, object]]:
+        return self._pool.score_batch(batch)
+
+    def close(self) -> None:
+        """End the pool's processes."""
+        self._pool.close()
