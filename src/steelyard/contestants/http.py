@@ -33,7 +33,8 @@ def fill(template: object, values: Mapping[str, object]) -> object:
         for name, value in values.items():
             if template == f"{{{name}}}":
                 return value
-        pieces, rest = [], template
+        pieces: list[str] = []
+        rest = template
         while True:
             hits = [(rest.find(f"{{{n}}}"), n) for n in values]
             found = [(at, n) for at, n in hits if at >= 0]
@@ -61,17 +62,16 @@ class HttpApplication:
         self._endpoint = endpoint_of(spec, environ, f"{parts.scheme}://{parts.netloc}")
         self._template = spec.config.get("request", {"input": "{input}"})
         response = spec.config.get("response")
-        self._paths = {"text": response} if isinstance(response, str) else response
-        if self._paths is not None and (
-            not isinstance(self._paths, dict)
-            or "text" not in self._paths
-            or set(self._paths) - set(RESPONSE_KEYS)
+        paths = {"text": response} if isinstance(response, str) else response
+        if paths is not None and (
+            not isinstance(paths, dict) or "text" not in paths or set(paths) - set(RESPONSE_KEYS)
         ):
             raise PlanError(
                 f"contestant `{spec.name}`: `response` does not say where the answer is",
                 wanted="a dotted path, or a mapping with `text` and any of input_tokens, output_tokens, cost",
                 got=repr(response)[:80],
             )
+        self._paths = None if paths is None else {str(k): str(v) for k, v in paths.items()}
         self._client: Client | None = None
 
     async def open(self) -> None:
@@ -115,7 +115,7 @@ class HttpApplication:
             row: object = json.loads(text)
         except ValueError:
             raise _unreadable("the body is not JSON") from None
-        found = dig(row, str(self._paths["text"]))
+        found = dig(row, self._paths["text"])
         if found is None:
             raise _unreadable(f"nothing stands at `{self._paths['text']}`")
         cost = self._number(row, "cost")
@@ -127,8 +127,8 @@ class HttpApplication:
         return Answer(reply, cost_pusd=None if cost is None else round(cost * PUSD))
 
     def _number(self, row: object, name: str) -> float | None:
-        path = self._paths.get(name) if isinstance(self._paths, dict) else None
-        value = dig(row, str(path)) if path else None
+        path = None if self._paths is None else self._paths.get(name)
+        value = dig(row, path) if path else None
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

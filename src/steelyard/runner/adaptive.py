@@ -45,10 +45,12 @@ class Adaptive:
         self._provider_of = {c: p for p, cs in providers.items() for c in cs}
         self.sources = {p: BatchSource(self._batch_for(p)) for p in providers}
 
-    def replay(self, recorded: Iterator[Recorded]) -> None:
-        """Feed a resumed run's scores back; must be called before the first batch is taken."""
+    def replay(self, recorded: Iterator[Recorded]) -> int:
+        """Feed a resumed run's scores back, before the first batch is taken; how many trials that were."""
         self._known = {(c, t, k): (outcome, value) for c, t, k, outcome, value in recorded}
+        n = len(self._known)
         self._advance()
+        return n
 
     def _batch_for(self, provider: str) -> Callable[[], list[Cell] | None]:
         def batch() -> list[Cell] | None:
@@ -98,3 +100,8 @@ class Adaptive:
         """(suite, progress) of every contestant in every suite."""
         n = len(self._ready.plan.contestants)
         return [(s, stopper.progress(c)) for s, stopper in enumerate(self._stoppers) for c in range(n)]
+
+
+def clusters_by_suite(ready: Prepared) -> list[list[str]]:
+    """The independent unit of every task, suite by suite: its cluster, or its own id."""
+    return [[t.cluster or t.id for t in map(suite.task, range(len(suite)))] for suite in ready.suites]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from steelyard.runner.schedule import Bits
 from steelyard.runner.source import FixedSource, Source
 from steelyard.schema.canon import content_hash
 from steelyard.schema.plan import Plan
+from steelyard.schema.score import Score
 from steelyard.scorers.base import Item, Judge, Scorer
 from steelyard.scorers.pool import ScoringPool
 
@@ -169,10 +170,9 @@ def _sources(run: _Run, options: Options) -> tuple[Adaptive | None, dict[str, So
     resumed = run.state.sessions > 0
     if plan.trials.until is not None:
         # lazy: numpy and the statistics are needed for adaptive plans only
-        from steelyard.runner.adaptive import Adaptive
+        from steelyard.runner.adaptive import Adaptive, clusters_by_suite
 
-        clusters = [_clusters(s) for s in run.ready.suites]
-        adaptive = Adaptive(run.ready, providers, clusters)
+        adaptive = Adaptive(run.ready, providers, clusters_by_suite(run.ready))
         done = adaptive.replay(run.ledger.scores(run.writer.run)) if resumed else 0
         return adaptive, dict(adaptive.sources), done
     count = plan.trials.count
@@ -197,12 +197,6 @@ def _ungraded(run: _Run) -> Iterable[tuple[int, int, int]]:
             yield c, t, k
 
 
-def _clusters(suite: object) -> Sequence[str]:
-    # the suite's own Protocol has no bulk access: clusters are read once, before the first round
-    tasks = [suite.task(i) for i in range(len(suite))]  # type: ignore[attr-defined,arg-type]  # a SuiteData
-    return [t.cluster or t.id for t in tasks]
-
-
 def _judging(run: _Run, scoring: Scoring) -> Judging | None:
     if not scoring.judges:
         return None
@@ -220,21 +214,19 @@ class Scoring:
         bounded: dict[str, Scorer] = {}
         self.judges: dict[str, Judge] = {}
         suites = []
-        for s, use in enumerate(ready.plan.suites):
+        for use in ready.plan.suites:
             built = scorers.build(use.scorer)
             name = f"{built.name}@{built.version}"
-            judged = not isinstance(built, Scorer)
             if isinstance(built, Scorer):
                 (inline if built.linear else bounded)[name] = built
             else:
                 self.judges[name] = built
-            suites.append(SuiteScoring(name, judged))
-            del s
+            suites.append(SuiteScoring(name, name in self.judges))
         self.suites = tuple(suites)
         self._pool = ScoringPool(bounded)
         self.backend = ScoringBackend({n: s.score for n, s in inline.items()}, self._score)
 
-    def _score(self, batch: list[tuple[object, str, Item]]) -> list[tuple[object, object]]:
+    def _score(self, batch: list[tuple[object, str, Item]]) -> list[tuple[object, Score]]:
         return self._pool.score_batch(batch)
 
     def close(self) -> None:

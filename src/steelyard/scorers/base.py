@@ -7,7 +7,7 @@ truncation, budget ends and unparsable answers count as is one table: `steelyard
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from steelyard.schema.message import Message
 from steelyard.schema.reply import Reply
@@ -27,6 +27,7 @@ class Item:
     seed: int = 0
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """Judges one item without I/O. `linear` promises time linear in the text: it may run without a time limit."""
 

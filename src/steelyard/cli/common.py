@@ -1,0 +1,97 @@
+"""Options and steps that several commands share: where the ledger is, what the environment holds, how a run ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from steelyard.cli.out import clean, emit_json, leave, say
+from steelyard.errors import ExitCode
+
+if TYPE_CHECKING:
+    from steelyard.ledger.base import Ledger
+    from steelyard.runner.base import RunOutcome
+
+F = TypeVar("F", bound=Callable[..., object])
+
+STATUS_CODES: Mapping[str, ExitCode] = {
+    "complete": ExitCode.OK,
+    "capped": ExitCode.CAPPED,
+    "stopped": ExitCode.INTERRUPTED,
+    "failed": ExitCode.LEDGER,
+}
+
+
+def ledger_option(function: F) -> F:
+    """`--ledger PLACE`."""
+    text = "Folder or postgresql:// address of the ledger [default: STEELYARD_LEDGER, else .steelyard here]."
+    return click.option("--ledger", "place", metavar="PLACE", default=None, help=text)(function)
+
+
+def json_option(function: F) -> F:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(function)
+
+
+def environment() -> dict[str, str]:
+    """The process's environment over what `.env` in the working folder says."""
+    # lazy: only commands that may need a credential read it
+    from steelyard.wire.keys import parse_dotenv
+
+    out: dict[str, str] = {}
+    dotenv = Path(".env")
+    if dotenv.is_file():
+        out.update(parse_dotenv(dotenv.read_text(encoding="utf-8", errors="replace")))
+    out.update(os.environ)
+    return out
+
+
+def open_place(place: str | None, *, create: bool) -> Ledger:
+    """The ledger that the command works on. Raises LedgerError."""
+    # lazy: `--help` must not load a database
+    from steelyard.ledger import default_place, open_ledger
+
+    return open_ledger(default_place(place, os.environ, Path.cwd()), create=create)
+
+
+def our_version() -> str:
+    """The installed version."""
+    return version("steelyard")
+
+
+def run_async(main: Callable[[], object]) -> RunOutcome:
+    """Run a coroutine function to its outcome."""
+    return asyncio.run(main())  # type: ignore[arg-type,return-value]  # a coroutine function of RunOutcome
+
+
+def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) -> None:
+    """Print the leaderboard and how the session ended, and leave with the code that says so."""
+    # lazy: numpy is loaded when the last answer is in
+    from steelyard.cli.board import board_json, board_text
+    from steelyard.runner.results import results
+
+    found = results(ledger, outcome.run)
+    if as_json:
+        emit_json({"run": outcome.run, "status": outcome.status, "head": outcome.head, **board_json(found)})
+    else:
+        click.echo(board_text(found))
+    p = outcome.progress
+    where = "" if place == "" else f" --ledger {place}"
+    if outcome.status != "complete":
+        say(f"{outcome.status}: {clean(outcome.reason)}. {p.done} of {p.total} trials are done.")
+        say(f"go on with: steelyard resume {outcome.run}{where}")
+    else:
+        say(f"run {outcome.run} is complete. Look again: steelyard show {outcome.run}{where}")
+    code = STATUS_CODES[outcome.status]
+    if code is ExitCode.OK and found.n_ungraded > 0:
+        say(f"{found.n_ungraded} trials have no verdict; the scores are bounded both ways above.")
+        code = ExitCode.INCOMPLETE
+    if code is ExitCode.OK and outcome.progress.stopping:
+        code = ExitCode.INTERRUPTED
+    leave(code)

@@ -1,0 +1,133 @@
+"""What all commands share in talking: stdout is data, stderr is talk; text of contestants never reaches a terminal raw.
+
+`clean` is the only way by which text that a model wrote may be printed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import NoReturn, ParamSpec, TypeVar
+
+import click
+
+from steelyard.errors import ExitCode, SteelyardError
+from steelyard.unknown import Unknown
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0xFEFF, 0x2028, 0x2029}
+
+
+def clean(text: str, limit: int = 0) -> str:
+    """Text with control, escape and direction characters made visible, cut to `limit` characters (0: not cut)."""
+    if limit and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return "".join(
+        c if _plain(c) else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text
+    )
+
+
+def _plain(c: str) -> bool:
+    code = ord(c)
+    if c in "\n\t":
+        return True
+    return not (
+        code < 32
+        or 127 <= code < 160
+        or code in _BIDI
+        or 0xD800 <= code < 0xE000
+        or 0xE0000 <= code < 0xE0080
+    )
+
+
+def say(text: str) -> None:
+    """Talk to the person: stderr."""
+    click.echo(text, err=True)
+
+
+def data(text: str) -> None:
+    """Data: stdout."""
+    click.echo(text)
+
+
+def plain(value: object) -> object:
+    """A value as JSON can say it: Unknown as ``{"unknown": reason}``, dataclasses and structs as objects."""
+    if isinstance(value, Unknown):
+        return {"unknown": value.reason}
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(v) for v in value]
+    fields = getattr(value, "__dataclass_fields__", None) or getattr(value, "__struct_fields__", None)
+    if fields is not None and not isinstance(value, type):
+        return {name: plain(getattr(value, name)) for name in fields}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return value
+
+
+def emit_json(value: object) -> None:
+    """One JSON document on stdout; refuses NaN, which no reader may meet."""
+    data(json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2))
+
+
+def leave(code: ExitCode) -> NoReturn:
+    """End the command with a documented code."""
+    sys.exit(int(code))
+
+
+def guarded(function: Callable[P, None]) -> Callable[P, None]:
+    """Turn our errors into one message on stderr and their exit code; anything else stays a traceback (code 1)."""
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except SteelyardError as e:
+            say(f"error: {clean(str(e))}")
+            leave(e.exit_code)
+        except KeyboardInterrupt:
+            say("interrupted")
+            leave(ExitCode.INTERRUPTED)
+        except BrokenPipeError:
+            sys.stderr.close()
+            leave(ExitCode.OK)
+
+    return wrapper
+
+
+def packed(kind: Callable[..., T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Give a command its options as one frozen object instead of a dozen parameters; guarded like all commands."""
+
+    def decorate(function: Callable[[T], None]) -> Callable[..., None]:
+        @wraps(function)
+        def wrapper(**options: object) -> None:
+            function(kind(**options))
+
+        return guarded(wrapper)
+
+    return decorate
+
+
+def money(pusd: float | Unknown) -> str:
+    """Dollars for people: four digits under a cent, else cents."""
+    if isinstance(pusd, Unknown):
+        return "unknown"
+    dollars = float(pusd) / 1e12
+    if dollars == 0:
+        return "$0"
+    return (
+        f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.4f}" if dollars >= 0.0001 else f"${dollars:.2g}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"

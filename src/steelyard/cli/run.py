@@ -1,0 +1,75 @@
+"""`steelyard run plan.yaml`: measure what a plan says, keep every answer, print the leaderboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from steelyard.cli.common import (
+    environment,
+    finish,
+    json_option,
+    ledger_option,
+    open_place,
+    our_version,
+    run_async,
+)
+from steelyard.cli.out import packed
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line said."""
+
+    plan: Path
+    dry_run: bool
+    n_show: int
+    ray_address: str | None
+    no_live: bool
+    place: str | None
+    as_json: bool
+
+
+@click.command("run")
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would be sent and its worst-case cost; send nothing.")
+@click.option("--show", "n_show", default=3, metavar="N", help="With --dry-run: how many requests to print.")
+@click.option(
+    "--ray", "ray_address", default=None, metavar="ADDRESS", help="Run attempts on a Ray cluster (`local`)."
+)
+@click.option("--no-live", is_flag=True, help="Plain lines instead of the live view.")
+@ledger_option
+@json_option
+@packed(RunOptions)
+def command(o: RunOptions) -> None:
+    """Run the plan file PLAN.
+
+    Exit codes: 0 complete; 3 the plan or its data is wrong; 4 the ledger cannot be used; 5 complete, but some
+    trials have no verdict; 6 a cap was reached; 130 stopped. See docs/reference/exit-codes.md.
+    """
+    # lazy: the engine is loaded after the command line is known to be right
+    from steelyard.cli.live import watcher
+    from steelyard.runner.planfile import read_plan
+    from steelyard.runner.prepare import prepare
+    from steelyard.runner.session import Options, begin
+
+    environ = environment()
+    ready = prepare(read_plan(o.plan, environ))
+    if o.dry_run:
+        # lazy: only needed here
+        from steelyard.cli.dry import print_dry_run
+
+        print_dry_run(ready, o.n_show, as_json=o.as_json)
+        return
+    executor = None
+    if o.ray_address is not None:
+        # lazy: an optional extra
+        from steelyard.runner.ray import RayExecutor
+
+        executor = RayExecutor(o.ray_address, environ)
+    ledger = open_place(o.place, create=True)
+    options = Options(environ, our_version(), watch=watcher(plain=o.no_live or o.as_json), executor=executor)
+    outcome = run_async(lambda: begin(ready, ledger, options))
+    finish(ledger, outcome, as_json=o.as_json, place=o.place or "")

@@ -1,0 +1,76 @@
+"""`steelyard show`: the runs of a ledger, a run's leaderboard, or single trials with what was said."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import click
+
+from steelyard.cli.common import json_option, ledger_option, open_place
+from steelyard.cli.out import clean, data, emit_json, money, packed
+
+
+@dataclass(frozen=True, slots=True)
+class ShowOptions:
+    """What the command line said."""
+
+    run: str | None
+    task_id: str | None
+    contestant: str | None
+    failed: bool
+    limit: int
+    reveal: bool
+    place: str | None
+    as_json: bool
+
+
+@click.command("show")
+@click.argument("run", required=False)
+@click.option("--task", "task_id", default=None, metavar="ID", help="Show the trials of this task.")
+@click.option("--contestant", default=None, metavar="NAME", help="Only this contestant's trials.")
+@click.option("--failed", is_flag=True, help="Show trials that did not pass.")
+@click.option("--limit", default=20, show_default=True, help="At most so many trials.")
+@click.option(
+    "--reveal", is_flag=True, help="Show held-out content too; marks the split as exposed for good."
+)
+@ledger_option
+@json_option
+@packed(ShowOptions)
+def command(o: ShowOptions) -> None:
+    """List the runs, or show RUN (an id, its beginning, a name, or `last`)."""
+    ledger = open_place(o.place, create=False)
+    if o.run is None:
+        runs = ledger.runs()
+        if o.as_json:
+            emit_json(runs)
+            return
+        for r in runs:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(r.created_at / 1e9))
+            what = f"{len(r.contestants)} x {r.n_tasks} tasks"
+            data(f"{r.run}  {when}  {r.status:9}  {clean(r.name, 30):30}  {what}  {money(r.spent_pusd)}")
+        if not runs:
+            data("no runs yet; try: steelyard demo")
+        return
+    if o.task_id is not None or o.failed or o.contestant is not None:
+        # lazy: only when trials are asked for
+        from steelyard.cli.trials import show_trials
+        from steelyard.runner.trials import Filter
+
+        wanted = Filter(o.task_id, o.contestant, failed=o.failed, limit=o.limit)
+        show_trials(ledger, o.run, wanted, reveal=o.reveal, as_json=o.as_json)
+        return
+    # lazy: numpy and rich only when there is something to show
+    from steelyard.cli.board import board_json, board_text
+    from steelyard.runner.results import results
+
+    found = results(ledger, o.run)
+    if o.as_json:
+        emit_json(
+            {"run": found.info.run, "status": found.info.status, "head": found.info.head, **board_json(found)}
+        )
+    else:
+        data(board_text(found))
+        data(
+            f"\nrun {found.info.run}, {found.info.status}, {found.info.n_records} records, head {found.info.head[:16]}"
+        )

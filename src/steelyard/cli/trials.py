@@ -1,0 +1,58 @@
+"""Trials for `steelyard show`: everything that a model wrote passes through `clean` before a terminal sees it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from steelyard.cli.out import clean, data, emit_json, money
+from steelyard.schema.record import Noted
+
+if TYPE_CHECKING:
+    from steelyard.ledger.base import Ledger
+    from steelyard.runner.trials import Filter, TrialView
+
+
+def show_trials(ledger: Ledger, run: str, wanted: Filter, *, reveal: bool, as_json: bool) -> None:
+    """Print the trials; with `reveal` the ledger notes for good that the held-out split was looked at."""
+    # lazy: only when trials are asked for
+    from steelyard.runner.trials import trial_views
+
+    if reveal:
+        info = ledger.find(run)
+        writer = ledger.open_run(info.run)
+        try:
+            writer.append([Noted(time.time_ns(), "revealed", "held-out content was shown on a terminal")])
+        finally:
+            writer.release()
+    views = list(trial_views(ledger, run, wanted, reveal=reveal))
+    if as_json:
+        emit_json(views)
+        return
+    for view in views:
+        data(_text(view))
+    if not views:
+        data("no trial matches")
+
+
+def _text(v: TrialView) -> str:
+    lines = [f"── {clean(v.contestant)} · {v.suite} · task {clean(v.task)} · trial {v.trial} · {v.outcome}"]
+    if v.cause:
+        lines[0] += f" ({clean(v.cause)})"
+    for role, text in v.asked:
+        lines.append(f"   {role or 'asked'}: {clean(text, 1500)}")
+    if v.reasoning:
+        lines.append(f"   reasoning: {clean(v.reasoning, 1500)}")
+    lines.append(f"   answer: {clean(v.answer, 3000)}")
+    lines.append(
+        f"   target: {clean(v.target, 500)}"
+        + (f"   read as: {clean(v.extracted, 200)}" if v.extracted else "")
+    )
+    if v.explanation:
+        lines.append(f"   why: {clean(v.explanation, 1000)}")
+    took = "" if v.seconds is None else f", {v.seconds:.2f} s"
+    cost = "cost unknown" if v.cost_pusd is None else money(v.cost_pusd)
+    lines.append(
+        f"   {v.attempts} attempt(s), ended by {v.ended_by}{' ' + v.fault if v.fault else ''}, {cost}{took}"
+    )
+    return "\n".join(lines)

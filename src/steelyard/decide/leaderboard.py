@@ -1,0 +1,337 @@
+"""The leaderboard of a run: each contestant's score with its interval, coverage, bounds, cost and speed, and who leads.
+
+Arrays in, frozen rows out; nothing is read here. The score is the mean over tasks of the task's mean over its graded
+trials, cluster-robust. Trials without a verdict are in no mean: coverage says how many there are, and `all_wrong` and
+`all_right` bound the score whatever they would have been. With several suites the overall score is the plain mean of
+the suites' scores (each suite counts once, however many tasks it has).
+
+Not covered: scores after adaptive spending come from the stopping rule (`Stopper.progress`), whose interval stays valid
+at every look; give them as `sequential` and they replace the fixed-sample estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.stats.base import Coded, Estimate, Figure, FloatArray, IntArray, Interval, codes
+from steelyard.stats.clusters import cluster_sums, estimate_mean
+from steelyard.unknown import Unknown, is_known
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a run's trials add up to. Columns have shape [contestants, tasks] (see `ledger.base.Cells`).
+
+    `planned` is the number of trials a cell that the plan asked for, shape [contestants, tasks]; `suite_of` the suite
+    index of each task; `clusters` a label of each task (its own id when it stands alone).
+    """
+
+    contestants: tuple[str, ...]
+    suites: tuple[str, ...]
+    suite_of: IntArray
+    clusters: Sequence[str]
+    planned: FloatArray
+    columns: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One contestant on one suite (or over all: `suite` is empty).
+
+    Scores in [0, 1]. `coverage` is graded over planned trials. Money in dollars, `seconds` the mean time of an
+    attempt, `tokens_per_second` output tokens over that time (closed loop: what the trials saw).
+    """
+
+    contestant: str
+    suite: str
+    estimate: Estimate
+    coverage: float
+    all_wrong: Figure
+    all_right: Figure
+    n_planned: int
+    n_graded: int
+    n_ungraded: int
+    n_waiting: int
+    cost_dollars: Figure
+    cost_per_trial: Figure
+    seconds: Figure
+    tokens_per_second: Figure
+    input_tokens: Figure
+    output_tokens: Figure
+    abstained: int
+    format_failures: int
+    refused: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """The leader against one other, paired by task: `difference` is leader minus other, level corrected for many."""
+
+    leader: str
+    other: str
+    difference: Estimate
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """Lines sorted by overall score, best first; `by_suite` holds the lines of each suite; `sentence` says it."""
+
+    overall: tuple[Line, ...]
+    by_suite: tuple[Line, ...]
+    versus: tuple[Versus, ...]
+    sentence: str
+    level: float
+
+
+Sequential = Mapping[tuple[int, int], Estimate]
+"""(suite, contestant) to the estimate of a stopping rule."""
+
+
+def leaderboard(
+    evidence: Evidence,
+    *,
+    level: float = 0.95,
+    sequential: Sequential | None = None,
+    coverage_floor: float = 0.0,
+) -> Leaderboard:
+    """Lines, comparisons with the leader, and a sentence. Pure: the same evidence gives the same board."""
+    n_c, n_s = len(evidence.contestants), len(evidence.suites)
+    by_suite = [
+        [_line(evidence, c, s, level, (sequential or {}).get((s, c))) for s in range(n_s)] for c in range(n_c)
+    ]
+    overall = [lines[0] if n_s == 1 else _over_suites(lines, level) for lines in by_suite]
+    order = sorted(range(n_c), key=lambda c: _rank_key(overall[c].estimate.value))
+    versus = _against_leader(evidence, order, level) if n_c > 1 else ()
+    return Leaderboard(
+        overall=tuple(overall[c] for c in order),
+        by_suite=tuple(line for c in order for line in by_suite[c]),
+        versus=versus,
+        sentence=_sentence([overall[c] for c in order], versus, coverage_floor),
+        level=level,
+    )
+
+
+def _rank_key(value: Figure) -> float:
+    return -value if is_known(value) else math.inf
+
+
+def _line(e: Evidence, c: int, s: int, level: float, sequential: Estimate | None) -> Line:
+    mine = e.suite_of == s
+    col = {name: np.asarray(values[c][mine], dtype=np.float64) for name, values in e.columns.items()}
+    graded, planned = col["graded"], e.planned[c][mine]
+    has = graded > 0
+    estimate = sequential or _mean(
+        col["value_sum"][has] / graded[has],
+        [x for x, keep in zip(_of(e.clusters, mine), has, strict=True) if keep],
+        int(graded.sum()),
+        level,
+    )
+    low, high = _bounds(col["value_sum"], graded, planned)
+    n_graded, n_planned = int(graded.sum()), int(planned.sum())
+    ungraded = int(col["ungraded"].sum())
+    attempts = float(col["attempts"].sum())
+    seconds = float(col["seconds"].sum())
+    out = float(col["output_tokens"].sum())
+    cost: Figure = float(col["cost_pusd"].sum()) / 1e12
+    if col["unpriced"].sum() > 0:
+        cost = Unknown("the cost of some attempts is not known")
+    timed = float(col["timed"].sum()) if "timed" in col else attempts
+    known_tokens = float(col["unmetered"].sum()) == 0 if "unmetered" in col else out > 0
+    return Line(
+        contestant=e.contestants[c],
+        suite=e.suites[s],
+        estimate=estimate,
+        coverage=n_graded / n_planned if n_planned else 0.0,
+        all_wrong=low,
+        all_right=high,
+        n_planned=n_planned,
+        n_graded=n_graded,
+        n_ungraded=ungraded,
+        n_waiting=max(0, n_planned - n_graded - ungraded),
+        cost_dollars=cost,
+        cost_per_trial=cost / (n_graded + ungraded) if is_known(cost) and n_graded + ungraded else _no(cost),
+        seconds=seconds / timed if timed else Unknown("no attempt was timed"),
+        tokens_per_second=out / seconds
+        if seconds > 0 and known_tokens
+        else Unknown("tokens or times not reported"),
+        input_tokens=float(col["input_tokens"].sum()) if known_tokens else Unknown("tokens not reported"),
+        output_tokens=out if known_tokens else Unknown("tokens not reported"),
+        abstained=int(col["abstained"].sum()),
+        format_failures=int(col["format_failures"].sum()),
+        refused=int(col["refused"].sum()),
+        truncated=int(col["truncated"].sum()),
+    )
+
+
+def _no(cost: Figure) -> Unknown:
+    return cost if isinstance(cost, Unknown) else Unknown("no trial ended")
+
+
+def _of(labels: Sequence[str], mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> list[str]:
+    return [labels[i] for i in np.flatnonzero(mask).tolist()]
+
+
+def _mean(means: FloatArray, clusters: Sequence[str], n_trials: int, level: float) -> Estimate:
+    if means.size == 0:
+        none = Unknown("no graded trial")
+        return Estimate(none, none, none, "mean over tasks", 0, 0, 0)
+    coded = codes(clusters, "cluster")
+    grouped = cluster_sums(means, Coded(coded.index, coded.labels), n_trials=n_trials)
+    return estimate_mean(grouped, level=level, bounds=(0.0, 1.0), method="mean over tasks")
+
+
+def _bounds(value_sum: FloatArray, graded: FloatArray, planned: FloatArray) -> tuple[Figure, Figure]:
+    """Mean over tasks if every missing trial were wrong, and if every one were right."""
+    slots = np.maximum(planned, graded)
+    use = slots > 0
+    if not use.any():
+        none = Unknown("no trial is planned")
+        return none, none
+    missing = slots[use] - graded[use]
+    return (
+        float(np.mean(value_sum[use] / slots[use])),
+        float(np.mean((value_sum[use] + missing) / slots[use])),
+    )
+
+
+def _over_suites(lines: Sequence[Line], level: float) -> Line:
+    """The plain mean over suites; suites are independent, so variances add."""
+    n = len(lines)
+    values = [line.estimate.value for line in lines]
+    known = [v for v in values if is_known(v)]
+    value: Figure = sum(known) / n if len(known) == n else Unknown("a suite has no graded trial")
+    interval: Interval | Unknown = Unknown("a suite has no interval")
+    ends = [line.estimate.interval for line in lines]
+    bands = [i for i in ends if is_known(i)]
+    if is_known(value) and len(bands) == n:
+        interval = _mean_of_intervals(value, known, bands, level)
+    ses = [line.estimate.se for line in lines]
+    known_se = [x for x in ses if is_known(x)]
+    se: Figure = (
+        math.sqrt(sum(x * x for x in known_se)) / n if len(known_se) == n else Unknown("a suite has no SE")
+    )
+    estimate = Estimate(
+        value,
+        se,
+        interval,
+        "mean of suites",
+        sum(line.estimate.n_trials for line in lines),
+        sum(line.estimate.n_tasks for line in lines),
+        sum(line.estimate.n_clusters for line in lines),
+    )
+
+    def total(name: str) -> Figure:
+        parts: list[Figure] = [getattr(line, name) for line in lines]
+        whole = [p for p in parts if is_known(p)]
+        return sum(whole) if len(whole) == n else next(p for p in parts if not is_known(p))
+
+    def mean(name: str) -> Figure:
+        whole = total(name)
+        return whole / n if is_known(whole) else whole
+
+    graded = sum(line.n_graded for line in lines)
+    planned = sum(line.n_planned for line in lines)
+    cost = total("cost_dollars")
+    ended = graded + sum(line.n_ungraded for line in lines)
+    return Line(
+        contestant=lines[0].contestant,
+        suite="",
+        estimate=estimate,
+        coverage=graded / planned if planned else 0.0,
+        all_wrong=mean("all_wrong"),
+        all_right=mean("all_right"),
+        n_planned=planned,
+        n_graded=graded,
+        n_ungraded=ended - graded,
+        n_waiting=sum(line.n_waiting for line in lines),
+        cost_dollars=cost,
+        cost_per_trial=cost / ended if is_known(cost) and ended else _no(cost),
+        seconds=mean("seconds"),
+        tokens_per_second=mean("tokens_per_second"),
+        input_tokens=total("input_tokens"),
+        output_tokens=total("output_tokens"),
+        abstained=sum(line.abstained for line in lines),
+        format_failures=sum(line.format_failures for line in lines),
+        refused=sum(line.refused for line in lines),
+        truncated=sum(line.truncated for line in lines),
+    )
+
+
+def _mean_of_intervals(
+    value: float, values: Sequence[float], bands: Sequence[Interval], level: float
+) -> Interval:
+    """MOVER (Zou and Donner 2008): limits of a mean of independent estimates from the limits of each."""
+    n = len(values)
+    down = math.sqrt(sum((v - b.low) ** 2 for v, b in zip(values, bands, strict=True))) / n
+    up = math.sqrt(sum((b.high - v) ** 2 for v, b in zip(values, bands, strict=True))) / n
+    return Interval(max(0.0, value - down), min(1.0, value + up), level, "MOVER over suites")
+
+
+def _against_leader(e: Evidence, order: Sequence[int], level: float) -> tuple[Versus, ...]:
+    """The leader against each other one, paired by task; Bonferroni over the comparisons."""
+    leader = order[0]
+    corrected = 1 - (1 - level) / (len(order) - 1)
+    out = []
+    for other in order[1:]:
+        a, b = e.columns["graded"][leader], e.columns["graded"][other]
+        both = (a > 0) & (b > 0)
+        if not both.any():
+            none = Unknown("no task is graded for both")
+            nothing = Estimate(none, none, none, "paired by task", 0, 0, 0)
+            out.append(Versus(e.contestants[leader], e.contestants[other], nothing, "undecided"))
+            continue
+        diff = e.columns["value_sum"][leader][both] / a[both] - e.columns["value_sum"][other][both] / b[both]
+        weights = _suite_weights(e.suite_of[both])
+        coded = codes(_of(e.clusters, both), "cluster")
+        grouped = cluster_sums(diff * weights, coded, n_trials=int((a[both] + b[both]).sum()))
+        estimate = estimate_mean(grouped, level=corrected, bounds=None, method="paired by task")
+        verdict = "undecided"
+        if is_known(estimate.interval) and estimate.interval.low > 0:
+            verdict = "better"
+        out.append(Versus(e.contestants[leader], e.contestants[other], estimate, verdict))
+    return tuple(out)
+
+
+def _suite_weights(suite_of: IntArray) -> FloatArray:
+    """Weights with mean 1 that make every suite count once."""
+    counts = np.bincount(suite_of)
+    present = np.count_nonzero(counts)
+    return np.asarray(suite_of.size / (present * counts[suite_of]), dtype=np.float64)
+
+
+def _sentence(overall: Sequence[Line], versus: Sequence[Versus], coverage_floor: float) -> str:
+    thin = [line for line in overall if line.coverage < coverage_floor]
+    if thin:
+        names = ", ".join(f"{line.contestant} {line.coverage:.0%}" for line in thin)
+        return f"No verdict: coverage is below the floor of {coverage_floor:.0%} ({names})."
+    if not versus:
+        best = overall[0].estimate
+        if not is_known(best.value):
+            return f"{overall[0].contestant}: {best.value}."
+        if not is_known(best.interval):
+            return f"{overall[0].contestant} scores {best.value:.1%}; its interval is {best.interval}."
+        i = best.interval
+        return f"{overall[0].contestant} scores {best.value:.1%}, {i.level:.0%} interval {i.low:.1%} to {i.high:.1%}."
+    better = [v for v in versus if v.verdict == "better"]
+    open_ = [v for v in versus if v.verdict != "better"]
+    leader = versus[0].leader
+    if not better:
+        return f"Undecided: {leader} leads, but no difference from it is clear yet."
+    nearest = better[0]
+    d = nearest.difference
+    assert is_known(d.value)
+    assert is_known(d.interval)
+    span = f"{100 * d.interval.low:.1f} to {100 * d.interval.high:.1f}"
+    effect = f"{100 * d.value:.1f} points over {nearest.other} ({span})"
+    if not open_:
+        return f"{leader} is better than all others: {effect}."
+    names = ", ".join(v.other for v in open_)
+    return (
+        f"{leader} is better than {', '.join(v.other for v in better)} ({effect}); undecided against {names}."
+    )

@@ -1,0 +1,111 @@
+"""What a run's ledger rows say, as `decide` reads them: evidence in, leaderboard out, for live and closed runs.
+
+Reads the ledger and calls pure functions; nothing is computed here but sums of columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.decide.leaderboard import Evidence, Leaderboard, leaderboard
+from steelyard.ledger.base import Ledger, RunInfo
+from steelyard.runner.adaptive import Adaptive, clusters_by_suite
+from steelyard.runner.base import Prepared, prepared
+from steelyard.schema.plan import Plan
+from steelyard.stats.base import Estimate, Figure
+from steelyard.unknown import Unknown, is_known
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Why one contestant got no more trials in one suite of an adaptive run."""
+
+    suite: str
+    contestant: str
+    done: bool
+    sentence: str
+    half_width: float
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A run's leaderboard and what stands beside it."""
+
+    info: RunInfo
+    plan: Plan
+    board: Leaderboard
+    n_ungraded: int
+    stopped: tuple[Stopped, ...]
+    scorer: str
+
+
+def results(ledger: Ledger, run: str, scorer: str = "") -> Results:
+    """The results of a run by id, prefix, name or `last`. Raises DataError when there is no such run."""
+    info = ledger.find(run)
+    ready = prepared(ledger.plan(info.run), ledger.suites(info.run))
+    evidence = evidence_of(ledger, info.run, ready, scorer)
+    stopped: tuple[Stopped, ...] = ()
+    sequential: dict[tuple[int, int], Estimate] = {}
+    if ready.plan.trials.until is not None:
+        stopped, sequential = _sequential(ledger, info.run, ready, scorer)
+    board = leaderboard(
+        evidence,
+        level=ready.plan.trials.level,
+        sequential=sequential or None,
+        coverage_floor=ready.plan.coverage_floor,
+    )
+    n_ungraded = sum(line.n_ungraded for line in board.overall)
+    return Results(info, ready.plan, board, n_ungraded, stopped, scorer)
+
+
+def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> Evidence:
+    """Columns of the run with what the plan asked for. In an adaptive run, planned is what was sent."""
+    plan = ready.plan
+    cells = ledger.cells(run, scorer)
+    n = ready.n_tasks
+    suite_of = np.concatenate([np.full(len(s), i, dtype=np.int64) for i, s in enumerate(ready.suites)])
+    clusters = cluster_labels(ready)
+    planned = np.full((len(plan.contestants), n), float(plan.trials.count))
+    if plan.trials.until is not None:
+        planned = cells.columns["graded"] + cells.columns["ungraded"]
+    return Evidence(
+        contestants=tuple(s.name for s in plan.contestants),
+        suites=tuple(u.name for u in plan.suites),
+        suite_of=suite_of,
+        clusters=clusters,
+        planned=planned,
+        columns=cells.columns,
+    )
+
+
+def cluster_labels(ready: Prepared) -> list[str]:
+    """A label of every task: its cluster within its suite, or itself."""
+    out = []
+    for s, suite in enumerate(ready.suites):
+        for i in range(len(suite)):
+            cluster = suite.task(i).cluster
+            out.append(f"{s}/{cluster}" if cluster else f"{s}#{i}")
+    return out
+
+
+def _sequential(
+    ledger: Ledger, run: str, ready: Prepared, scorer: str
+) -> tuple[tuple[Stopped, ...], dict[tuple[int, int], Estimate]]:
+    """Replay the stopping rule over the recorded scores: its estimate and interval are the valid ones."""
+    everyone = {"": list(range(len(ready.plan.contestants)))}
+    adaptive = Adaptive(ready, everyone, clusters_by_suite(ready))
+    adaptive.replay(ledger.scores(run, scorer))
+    stopped, estimates = [], {}
+    for s, p in adaptive.progress():
+        name, suite = ready.plan.contestants[p.contestant].name, ready.plan.suites[s].name
+        stopped.append(Stopped(suite, name, p.done, p.sentence, p.half_width, p.trials))
+        se: Figure = Unknown("a confidence sequence has no standard error")
+        if is_known(p.estimate):
+            n = len(ready.suites[s])
+            estimates[(s, p.contestant)] = Estimate(
+                p.estimate, se, p.interval, p.interval.method, p.trials - p.ungraded, n, n
+            )
+    return tuple(stopped), estimates

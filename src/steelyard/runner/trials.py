@@ -1,0 +1,109 @@
+"""Single trials as people look at them: what was asked, answered and judged. Held-out content only when revealed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from steelyard.errors import DataError
+from steelyard.ledger.base import Ledger
+from steelyard.runner.base import Prepared, prepared
+from steelyard.runner.prepare import Renderer
+from steelyard.schema.message import text_of
+from steelyard.schema.score import Outcome
+
+HIDDEN = "(held out)"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which trials: of a task id, of a contestant, those that did not pass; at most `limit`."""
+
+    task_id: str | None = None
+    contestant: str | None = None
+    failed: bool = False
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """One trial. Texts are the raw ones: whoever prints them makes control characters harmless."""
+
+    contestant: str
+    suite: str
+    task: str
+    trial: int
+    outcome: str
+    value: float | None
+    cause: str
+    ended_by: str
+    fault: str
+    attempts: int
+    asked: tuple[tuple[str, str], ...]
+    answer: str
+    reasoning: str
+    target: str
+    extracted: str
+    explanation: str
+    cost_pusd: int | None
+    seconds: float | None
+
+
+def trial_views(ledger: Ledger, run: str, wanted: Filter, *, reveal: bool) -> Iterator[TrialView]:
+    """The trials that `wanted` names. Raises DataError for a contestant or task that the run does not have."""
+    info = ledger.find(run)
+    ready = prepared(ledger.plan(info.run), ledger.suites(info.run))
+    plan = ready.plan
+    names = [s.name for s in plan.contestants]
+    where: dict[str, object] = {}
+    if wanted.contestant is not None:
+        if wanted.contestant not in names:
+            raise DataError("no such contestant in this run", wanted=" | ".join(names), got=wanted.contestant)
+        where["c"] = names.index(wanted.contestant)
+    ids = None
+    if wanted.task_id is not None:
+        ids = [t for t in range(ready.n_tasks) if _id(ready, t) == wanted.task_id]
+        if not ids:
+            raise DataError(
+                "no such task in this run", wanted="the id of one of its tasks", got=wanted.task_id
+            )
+        where["t"] = ids[0]
+    render = Renderer(ready)
+    n = 0
+    for row in ledger.trials(info.run, where):
+        if wanted.failed and row.score is not None and row.score.outcome is Outcome.PASSED:
+            continue
+        if n >= wanted.limit:
+            return
+        n += 1
+        s, i = ready.locate(row.t)
+        task = ready.suites[s].task(i)
+        hidden = task.split == "held_out" and not reveal
+        shown = render(s, i, row.c, row.seed)
+        reply, score = row.reply, row.score
+        target = task.target if isinstance(task.target, str) else " | ".join(task.target)
+        yield TrialView(
+            contestant=names[row.c],
+            suite=plan.suites[s].name,
+            task=task.id,
+            trial=row.k,
+            outcome="waiting" if score is None else Outcome(score.outcome).name.lower(),
+            value=None if score is None else score.value,
+            cause="" if score is None else score.cause,
+            ended_by=row.ended_by,
+            fault=row.fault,
+            attempts=row.attempts,
+            asked=((("", HIDDEN),) if hidden else tuple((m.role, text_of(m)) for m in shown.messages)),
+            answer=HIDDEN if hidden else "" if reply is None else reply.text,
+            reasoning="" if hidden or reply is None else reply.reasoning,
+            target=HIDDEN if hidden else target,
+            extracted="" if hidden or score is None else score.extracted,
+            explanation="" if hidden or score is None else score.explanation,
+            cost_pusd=row.cost_pusd,
+            seconds=None if reply is None or reply.timing is None else reply.timing.done_ns / 1e9,
+        )
+
+
+def _id(ready: Prepared, t: int) -> str:
+    s, i = ready.locate(t)
+    return ready.suites[s].task(i).id
