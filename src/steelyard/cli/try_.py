@@ -1,0 +1,171 @@
+"""`steelyard try data.jsonl --model ...`: measure without writing a plan file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import yaml
+
+from steelyard.cli.common import (
+    environment,
+    finish,
+    json_option,
+    ledger_option,
+    open_place,
+    our_version,
+    run_async,
+)
+from steelyard.cli.out import packed
+from steelyard.cli.rescore import scorer_spec
+from steelyard.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class TryOptions:
+    """What the command line said."""
+
+    source: str
+    models: tuple[str, ...]
+    base_url: str | None
+    key_env: str | None
+    concurrency: int
+    scorer: str
+    trials: int
+    until: float | None
+    limit: int | None
+    input_field: str | None
+    target_field: str | None
+    prompt: str | None
+    system: str | None
+    max_tokens: int | None
+    temperature: float | None
+    stream: bool
+    seed: int
+    max_cost: float | None
+    price: str | None
+    timeout: float
+    dry_run: bool
+    no_live: bool
+    place: str | None
+    as_json: bool
+
+
+@click.command("try")
+@click.argument("source", metavar="DATA")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Model; may be given several times.")
+@click.option(
+    "--base-url", default=None, metavar="URL", help="OpenAI-compatible endpoint [env OPENAI_BASE_URL]."
+)
+@click.option("--key-env", default=None, metavar="VAR", help="Variable that holds the endpoint's key.")
+@click.option(
+    "--concurrency", default=16, show_default=True, type=click.IntRange(1, 4096), help="Calls in flight."
+)
+@click.option(
+    "--scorer", default="", metavar="SPEC", help="exact, includes, numeric, choice, ... or YAML [exact]."
+)
+@click.option("--trials", default=1, show_default=True, type=click.IntRange(1, 255), help="Trials a task.")
+@click.option("--until", type=float, default=None, metavar="W", help="Repeat until the half-width is W.")
+@click.option("--limit", type=click.IntRange(1), default=None, help="Only so many tasks.")
+@click.option("--input", "input_field", default=None, metavar="FIELD", help="Column of the question [input].")
+@click.option(
+    "--target", "target_field", default=None, metavar="FIELD", help="Column of the answer [target]."
+)
+@click.option("--prompt", default=None, metavar="TEMPLATE", help="Template of the user turn, with {input}.")
+@click.option("--system", default=None, metavar="TEXT", help="System message.")
+@click.option("--max-tokens", type=click.IntRange(1), default=None, help="Bound of an answer.")
+@click.option("--temperature", type=float, default=None, help="Sampling temperature.")
+@click.option("--stream", is_flag=True, help="Ask for streamed answers (gives time to first token).")
+@click.option("--seed", default=0, show_default=True, help="Seed of order, choices and calls.")
+@click.option(
+    "--max-cost", type=float, default=None, metavar="DOLLARS", help="Hard cap; needs --price, --max-tokens."
+)
+@click.option("--price", default=None, metavar="IN/OUT", help="Dollars a million tokens, such as 0.15/0.60.")
+@click.option("--timeout", default=120.0, show_default=True, help="Seconds a call may take.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent and its worst-case cost; send nothing.")
+@click.option("--no-live", is_flag=True, help="Plain lines instead of the live view.")
+@ledger_option
+@json_option
+@packed(TryOptions)
+def command(o: TryOptions) -> None:
+    """Measure models on the tasks in DATA (JSONL, CSV, Parquet, YAML, or builtin:NAME).
+
+    Fields `input` and `target` by default. Exit codes as for `steelyard run`.
+    """
+    # lazy: the engine is loaded after the command line is known to be right
+    from steelyard.cli.live import watcher
+    from steelyard.runner.planfile import parse_plan
+    from steelyard.runner.prepare import prepare
+    from steelyard.runner.session import Options, begin
+    from steelyard.tasks import yamldoc
+
+    environ = environment()
+    text = yaml.safe_dump(_plan(o), sort_keys=False)
+    ready = prepare(parse_plan(yamldoc.parse(text, "command line"), Path.cwd(), environ))
+    if o.dry_run:
+        # lazy: only needed here
+        from steelyard.cli.dry import print_dry_run
+
+        print_dry_run(ready, 3, as_json=o.as_json)
+        return
+    ledger = open_place(o.place, create=True)
+    options = Options(environ, our_version(), watch=watcher(plain=o.no_live or o.as_json))
+    outcome = run_async(lambda: begin(ready, ledger, options))
+    finish(ledger, outcome, as_json=o.as_json, place=o.place or "")
+
+
+def _plan(o: TryOptions) -> dict[str, object]:
+    """The plan file that this command line stands for."""
+    if not o.models:
+        raise UsageError(
+            "no model",
+            wanted="--model NAME",
+            got="none",
+            fix="embedded models need no endpoint: --model embedded/NAME",
+        )
+    suite: dict[str, object] = {"source": o.source}
+    fields = {k: v for k, v in (("input", o.input_field), ("target", o.target_field)) if v}
+    if fields:
+        suite["fields"] = fields
+    if o.scorer:
+        suite["scorer"] = scorer_spec(o.scorer)
+    if o.limit is not None:
+        suite["limit"] = o.limit
+    shared: dict[str, object] = {"timeout": o.timeout, "stream": o.stream}
+    for key, value in (
+        ("base_url", o.base_url),
+        ("key_env", o.key_env),
+        ("max_tokens", o.max_tokens),
+        ("temperature", o.temperature),
+        ("template", o.prompt),
+        ("system", o.system),
+    ):
+        if value is not None:
+            shared[key] = value
+    if o.price is not None:
+        shared["price"] = _price(o.price)
+    plan: dict[str, object] = {
+        "name": Path(o.source).stem or o.source,
+        "suites": [suite],
+        "contestants": [{"model": m, **({} if m.startswith("embedded/") else shared)} for m in o.models],
+        "trials": o.trials if o.until is None else {"until": o.until, "at_most": max(o.trials, 20)},
+        "concurrency": o.concurrency,
+        "seed": o.seed,
+    }
+    if o.max_cost is not None:
+        plan["caps"] = {"money": o.max_cost}
+    return plan
+
+
+def _price(text: str) -> dict[str, object]:
+    parts = text.split("/")
+    try:
+        numbers = [float(p) for p in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 2:
+        raise UsageError(
+            "--price cannot be read", wanted="INPUT/OUTPUT dollars a million tokens: 0.15/0.60", got=text
+        )
+    return {"input": numbers[0], "output": numbers[1]}
