@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 
 import click
 
@@ -24,7 +25,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         # lazy: starting `steelyard --help` must take under 200 ms
-        module = importlib.import_module(f"steelyard.cli.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_") + ("_" if keyword.iskeyword(cmd_name) else "")
+        module = importlib.import_module(f"steelyard.cli.{name}")
         command: click.Command = module.command
         return command
 

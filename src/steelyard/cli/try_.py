@@ -148,7 +148,7 @@ def _plan(o: TryOptions) -> dict[str, object]:
     plan: dict[str, object] = {
         "name": Path(o.source).stem or o.source,
         "suites": [suite],
-        "contestants": [{"model": m, **({} if m.startswith("embedded/") else shared)} for m in o.models],
+        "contestants": [_contestant(m, shared) for m in o.models],
         "trials": o.trials if o.until is None else {"until": o.until, "at_most": max(o.trials, 20)},
         "concurrency": o.concurrency,
         "seed": o.seed,
@@ -156,6 +156,13 @@ def _plan(o: TryOptions) -> dict[str, object]:
     if o.max_cost is not None:
         plan["caps"] = {"money": o.max_cost}
     return plan
+
+
+def _contestant(model: str, shared: dict[str, object]) -> dict[str, object]:
+    """One entry; an embedded model has no endpoint, so what names one is left out."""
+    if not model.startswith("embedded/"):
+        return {"model": model, **shared}
+    return {"model": model, **{k: v for k, v in shared.items() if k not in ("base_url", "key_env")}}
 
 
 def _price(text: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Judge a run again without running it again: raw answers are kept, scores carry their scorer's version.
 
-The new scores are rows of the same chain and supersede the old ones wherever the newest is asked for; the old ones stay.
+The new scores are rows of the same chain and supersede the old ones where the newest is asked for; the old ones stay.
 Only scorers without a model can be applied here: a judge costs money, so judging again with one is a run of its own.
 """
 
