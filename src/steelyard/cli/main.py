@@ -8,6 +8,13 @@ import keyword
 import click
 
 COMMANDS: dict[str, str] = {
+    "run": "Run a plan file; keep every answer; print the leaderboard.",
+    "try": "Measure models on a data file, without a plan file.",
+    "resume": "Take up a run that was stopped, capped or killed.",
+    "show": "List runs, or show a run's leaderboard or its trials.",
+    "rescore": "Judge kept answers again; nothing is sent.",
+    "ctl": "Watch and steer a run that is going on.",
+    "verify": "Check that no row of the ledger was altered.",
     "serve-models": "Serve the embedded models over HTTP, on loopback.",
 }
 """Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""
