@@ -28,6 +28,9 @@ class EmbeddedContestant:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedded-model")
         self._worker = Worker(spec.model, self._thread)
 
+    async def open(self) -> None:
+        """Nothing yet: weights are loaded by the first question."""
+
     async def answer(self, ask: Ask) -> Answer:
         """One attempt. Raises Fault `context_length` or `bad_request`."""
         given = self.spec.sampling
