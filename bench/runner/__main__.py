@@ -102,7 +102,7 @@ def main() -> None:
     try:
         with Stub(folder) as stub:
             path = data(folder, a.n)
-            clean_env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
+            clean_env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "PYTHONPATH")}
             clean_env |= {"OPENAI_API_KEY": "sk-stub", "OPENBLAS_NUM_THREADS": "1"}
             runners = {
                 "floor (asyncio streams)": [sys.executable, str(HERE / "floor.py"), str(path), stub.address, "64", "out.jsonl"],
