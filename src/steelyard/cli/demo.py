@@ -21,7 +21,9 @@ from steelyard.errors import SteelyardError
 
 
 @click.command("demo")
-@click.option("--keep-plan", type=click.Path(path_type=Path), default=None, help="Also write the plan to this file.")
+@click.option(
+    "--keep-plan", type=click.Path(path_type=Path), default=None, help="Also write the plan to this file."
+)
 @click.option("--no-live", is_flag=True, help="Plain lines instead of the live view.")
 @ledger_option
 @json_option
@@ -60,7 +62,9 @@ def command(*, keep_plan: Path | None, no_live: bool, place: str | None, as_json
 def _serve() -> tuple[subprocess.Popen[bytes], str]:
     """The server process and its base URL. Raises SteelyardError with what it said when it does not start."""
     command_line = [sys.executable, "-m", "steelyard", "serve-models", "--port", "0", "--json"]
-    server = subprocess.Popen(command_line, stdout=subprocess.PIPE, env=os.environ.copy(), start_new_session=True)
+    server = subprocess.Popen(
+        command_line, stdout=subprocess.PIPE, env=os.environ.copy(), start_new_session=True
+    )
     assert server.stdout is not None
     line = server.stdout.readline()
     try:
