@@ -47,7 +47,7 @@ def command(*, keep_plan: Path | None, no_live: bool, place: str | None, as_json
         ready = prepare(parse_plan(yamldoc.parse(text, "demo.yaml"), Path.cwd(), {}))
         plan = ready.plan
         say(
-            f"{len(plan.contestants)} embedded models x {ready.n_tasks} tasks of {len(plan.suites)} suites at {base_url}, "
+            f"{len(plan.contestants)} embedded models x {ready.n_tasks} tasks of {len(plan.suites)} suites, "
             f"repeated until every score is known to ±{100 * (plan.trials.until or 0):.0f} points"
         )
         ledger = open_place(place, create=True)
