@@ -68,7 +68,7 @@ def test_one_hopeless_task_of_each_kind_never_stops_the_run(tmp_path: Path) -> N
         Rule("question 10", "bad_request"),
         Rule("question 11", "server_error"),
         Rule("question 12", "hang"),
-        Rule("question 13", "cut_json"),
+        Rule("question 13", "bad_json"),
     )
     found = measure(
         tmp_path, StubOptions(answer=half_right, rules=rules, hang_s=3.0), stream=False, timeout=0.5, n=40

@@ -1,4 +1,4 @@
-"""kill -9 at random instants, again and again over one run: nothing finished is lost or sent again, same table at the end."""
+"""kill -9 at random instants over one run: nothing finished is lost or sent again, same table at the end."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def percent(value: Figure) -> str:
 def interval_text(line: Line) -> str:
     """`low - high` in percent; the reason when there is no interval."""
     i = line.estimate.interval
-    return f"{100 * i.low:.1f} - {100 * i.high:.1f}" if is_known(i) else f"({i.reason})"
+    return f"({i.reason})" if isinstance(i, Unknown) else f"{100 * i.low:.1f} - {100 * i.high:.1f}"
 
 
 def _bounds(line: Line) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -65,9 +65,9 @@ def our_version() -> str:
     return version("steelyard")
 
 
-def run_async(main: Callable[[], object]) -> RunOutcome:
+def run_async(main: Callable[[], Coroutine[object, object, RunOutcome]]) -> RunOutcome:
     """Run a coroutine function to its outcome."""
-    return asyncio.run(main())  # type: ignore[arg-type,return-value]  # a coroutine function of RunOutcome
+    return asyncio.run(main())
 
 
 def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) -> None:

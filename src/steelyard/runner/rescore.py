@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from steelyard import scorers
 from steelyard.errors import EndedBy, PlanError
 from steelyard.ledger.base import Ledger
 from steelyard.runner.base import prepared
+from steelyard.runner.keeper import Key
 from steelyard.runner.prepare import Renderer
 from steelyard.schema.record import Noted, Record, Scored
 from steelyard.schema.reply import Reply
@@ -60,7 +62,7 @@ def rescore(ledger: Ledger, run: str, spec: dict[str, object], suite: str = "") 
     writer = ledger.open_run(info.run)
     pool = ScoringPool(table)
     judged = changed = 0
-    old: dict[tuple[int, int, int, int], Score | None] = {}
+    old: dict[Key, Score | None] = {}
     batch: list[tuple[object, str, Item]] = []
     try:
         writer.append([Noted(time.time_ns(), "rescored", ", ".join(sorted(set(named.values()))))])
@@ -99,17 +101,17 @@ def _flush(
     append: Callable[[Sequence[Record]], None],
     pool: ScoringPool,
     batch: list[tuple[object, str, Item]],
-    old: dict[tuple[int, int, int, int], Score | None],
+    old: dict[Key, Score | None],
 ) -> int:
     """Score and record a batch; how many verdicts differ from the old ones."""
     changed = 0
     names = {key: name for key, name, _ in batch}
     records: list[Record] = []
     for key, score in pool.score_batch(batch):
-        assert isinstance(key, tuple)
-        before = old.pop(key)
+        c, t, k, a = cast("Key", key)
+        before = old.pop((c, t, k, a))
         changed += before is None or (before.outcome, before.value) != (score.outcome, score.value)
-        records.append(Scored(*key, names[key], score))
+        records.append(Scored(c, t, k, a, names[key], score))
     if records:
         append(records)
     batch.clear()
