@@ -65,8 +65,8 @@ def test_a_tenth_of_faulty_replies_of_every_kind_biases_nothing(tmp_path: Path, 
 
 def test_one_hopeless_task_of_each_kind_never_stops_the_run(tmp_path: Path) -> None:
     rules = (
-        Rule("question 10", "bad_request"),
-        Rule("question 11", "server_error"),
+        Rule("question 10", "400"),
+        Rule("question 11", "500"),
         Rule("question 12", "hang"),
         Rule("question 13", "bad_json"),
     )

@@ -42,11 +42,16 @@ class Adaptive:
         ]
         self._pending: dict[str, list[Cell]] = {p: [] for p in providers}
         self._known: dict[Cell, tuple[int, float | None]] = {}
+        self._awaiting: set[Cell] = set()
         self._provider_of = {c: p for p, cs in providers.items() for c in cs}
         self.sources = {p: BatchSource(self._batch_for(p)) for p in providers}
 
-    def replay(self, recorded: Iterator[Recorded]) -> int:
-        """Feed a resumed run's scores back, before the first batch is taken; how many trials that were."""
+    def replay(self, recorded: Iterator[Recorded], awaiting: set[Cell] | None = None) -> int:
+        """Feed a resumed run's scores back, before the first batch is taken; how many trials that were.
+
+        `awaiting` are trials that are answered but not judged: their scores will come, they are not to be sent.
+        """
+        self._awaiting = awaiting or set()
         self._known = {(c, t, k): (outcome, value) for c, t, k, outcome, value in recorded}
         n = len(self._known)
         self._advance()
@@ -77,7 +82,9 @@ class Adaptive:
                 ):
                     cell = (c, i + offset, k)
                     known = self._known.pop(cell, None)
-                    if known is None:
+                    if cell in self._awaiting:
+                        self._awaiting.discard(cell)
+                    elif known is None:
                         self._pending[self._provider_of[c]].append(cell)
                     else:
                         moved = True

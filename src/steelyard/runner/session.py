@@ -11,23 +11,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steelyard import scorers
 from steelyard.ledger.base import Ledger, ResumeState, RunWriter
 from steelyard.runner.base import Executor, Prepared, RunOutcome, prepared
 from steelyard.runner.control import ControlServer, socket_path
-from steelyard.runner.engine import Engine, Session, SuiteScoring
+from steelyard.runner.engine import Engine, Session
 from steelyard.runner.judging import Judging
-from steelyard.runner.keeper import ScoringBackend
+from steelyard.runner.leftovers import judge_leftovers
 from steelyard.runner.limits import ProviderLimits
 from steelyard.runner.local import LocalExecutor
 from steelyard.runner.prepare import Renderer
 from steelyard.runner.schedule import Bits
-from steelyard.runner.source import FixedSource, Source
+from steelyard.runner.scoring import Scoring
+from steelyard.runner.source import Cell, FixedSource, Source
 from steelyard.schema.canon import content_hash
 from steelyard.schema.plan import Plan
-from steelyard.schema.score import Score
-from steelyard.scorers.base import Item, Judge, Scorer
-from steelyard.scorers.pool import ScoringPool
 
 if TYPE_CHECKING:
     from steelyard.runner.adaptive import Adaptive
@@ -96,7 +93,14 @@ async def _started(plan: Plan, options: Options) -> Executor:
 async def _run(run: _Run, options: Options) -> RunOutcome:
     scoring = Scoring(run.ready)
     try:
-        adaptive, sources, done = _sources(run, options)
+        render = Renderer(run.ready)
+        judging = _judging(run, scoring)
+        awaiting = (
+            judge_leftovers(run.ledger, run.ready, run.writer, scoring, judging)
+            if run.state.unscored
+            else set()
+        )
+        adaptive, sources, done = _sources(run, options, awaiting)
         session = Session(
             prepared=run.ready,
             writer=run.writer,
@@ -105,9 +109,9 @@ async def _run(run: _Run, options: Options) -> RunOutcome:
             scoring=scoring.backend,
             suite_scoring=scoring.suites,
             sources=sources,
-            render=Renderer(run.ready),
+            render=render,
             resume=run.state,
-            judging=_judging(run, scoring),
+            judging=judging,
             on_scores=None if adaptive is None else adaptive.on_scores,
             version=options.version,
             plan_hash=content_hash(run.ready.plan),
@@ -163,7 +167,9 @@ def providers_of(plan: Plan) -> dict[str, list[int]]:
     return out
 
 
-def _sources(run: _Run, options: Options) -> tuple[Adaptive | None, dict[str, Source], int]:
+def _sources(
+    run: _Run, options: Options, awaiting: set[Cell]
+) -> tuple[Adaptive | None, dict[str, Source], int]:
     """Sources by provider, and how many trials are done already."""
     plan, n = run.ready.plan, run.ready.n_tasks
     providers = providers_of(plan)
@@ -173,7 +179,7 @@ def _sources(run: _Run, options: Options) -> tuple[Adaptive | None, dict[str, So
         from steelyard.runner.adaptive import Adaptive, clusters_by_suite
 
         adaptive = Adaptive(run.ready, providers, clusters_by_suite(run.ready))
-        done = adaptive.replay(run.ledger.scores(run.writer.run)) if resumed else 0
+        done = adaptive.replay(run.ledger.scores(run.writer.run), awaiting) if resumed else 0
         return adaptive, dict(adaptive.sources), done
     count = plan.trials.count
     finished = Bits(len(plan.contestants) * n * count)
@@ -204,31 +210,3 @@ def _judging(run: _Run, scoring: Scoring) -> Judging | None:
     casting = {spec.name: len(plan.contestants) + j for j, spec in enumerate(plan.judges)}
     paid = {(c, t, k, role): reply for c, t, k, role, reply in run.ledger.judge_replies(run.writer.run)}
     return Judging(scoring.judges, casting, paid, workers=min(16, plan.concurrency))
-
-
-class Scoring:
-    """The scorers of a plan's suites: inline where they are linear in the text, bounded in a pool otherwise."""
-
-    def __init__(self, ready: Prepared) -> None:
-        inline: dict[str, Scorer] = {}
-        bounded: dict[str, Scorer] = {}
-        self.judges: dict[str, Judge] = {}
-        suites = []
-        for use in ready.plan.suites:
-            built = scorers.build(use.scorer)
-            name = f"{built.name}@{built.version}"
-            if isinstance(built, Scorer):
-                (inline if built.linear else bounded)[name] = built
-            else:
-                self.judges[name] = built
-            suites.append(SuiteScoring(name, name in self.judges))
-        self.suites = tuple(suites)
-        self._pool = ScoringPool(bounded)
-        self.backend = ScoringBackend({n: s.score for n, s in inline.items()}, self._score)
-
-    def _score(self, batch: list[tuple[object, str, Item]]) -> list[tuple[object, Score]]:
-        return self._pool.score_batch(batch)
-
-    def close(self) -> None:
-        """End the pool's processes."""
-        self._pool.close()
