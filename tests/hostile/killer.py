@@ -1,6 +1,6 @@
 """Runs a plan in children that are killed at random instants, until it is complete. One process imports, its forks run.
 
-usage: python killer.py LEDGER PLAN KILLS SEED   (prints one JSON line)
+usage: python killer.py LEDGER PLAN KILLS SEED LONGEST   (prints one JSON line)
 
 The parent has no threads and no event loop, so forking it is safe; each child opens the ledger and the sockets anew.
 A child that ends by itself before its instant is counted as finished.
@@ -40,13 +40,13 @@ def child(place: str, plan: str) -> None:
 
 def main() -> None:
     place, plan, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    rng = random.Random(seed)
+    rng, longest = random.Random(seed), float(sys.argv[5])
     killed = finished = 0
     while killed < kills:
         pid = os.fork()
         if pid == 0:
             child(place, plan)
-        time.sleep(rng.uniform(0.005, 0.15))
+        time.sleep(rng.uniform(0.005, longest))
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         if os.WIFSIGNALED(status):

@@ -42,14 +42,11 @@ def json_option(function: F) -> F:
 def environment() -> dict[str, str]:
     """The process's environment over what `.env` in the working folder says."""
     # lazy: only commands that may need a credential read it
-    from steelyard.wire.keys import parse_dotenv
+    from steelyard.wire.keys import with_dotenv
 
-    out: dict[str, str] = {}
     dotenv = Path(".env")
-    if dotenv.is_file():
-        out.update(parse_dotenv(dotenv.read_text(encoding="utf-8", errors="replace")))
-    out.update(os.environ)
-    return out
+    text = dotenv.read_text(encoding="utf-8", errors="replace") if dotenv.is_file() else ""
+    return with_dotenv(os.environ, text)
 
 
 def open_place(place: str | None, *, create: bool) -> Ledger:

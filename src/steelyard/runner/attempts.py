@@ -35,7 +35,9 @@ from steelyard.unknown import is_known
 
 
 class Limits(Protocol):
-    """Gives slots by provider."""
+    """Gives slots by provider. `counts_tokens`: some limit needs to know a call's tokens before it is sent."""
+
+    counts_tokens: bool
 
     async def acquire(self, provider: str, tokens: int) -> Callable[[str | None, float | None], None]:
         """Wait for a place; the function returned gives it back with the fault kind and Retry-After seconds."""
@@ -149,7 +151,7 @@ async def _one_attempt(
     this = _Try(a, is_last, _hold(ctx, trial))
     queued = time.monotonic_ns()
     release = await ctx.limits.acquire(ctx.specs[trial.who].provider, this.hold.tokens or 0)
-    kind: str | None = "cancelled"
+    kind: str | None = ""
     retry_after: float | None = None
     reserved = sent = False
     try:
@@ -184,7 +186,8 @@ async def _one_attempt(
 
 def _hold(ctx: AttemptContext, trial: Trial) -> Hold:
     spec, caps = ctx.specs[trial.who], ctx.budget.caps
-    if spec.price is None and caps.tokens is None and caps.money_pusd is None:
+    capped = caps.tokens is not None or caps.money_pusd is not None or ctx.limits.counts_tokens
+    if spec.price is None and not capped:
         return Hold(None, None)
     pusd, tokens = worst_case(spec, trial.ask, ctx.token_offset.get(trial.who, 0))
     return Hold(pusd if is_known(pusd) else None, tokens if is_known(tokens) else None)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from steelyard.schema.plan import Plan
+from steelyard.wire.limiter import Limiters, Rates
 
-Release = Callable[[str | None, float | None], None]
 
-
-class ProviderLimits:
-    """Places by provider."""
+class ProviderLimits(Limiters):
+    """An adaptive limiter a provider. `counts_tokens`: a limit needs a call's tokens before it is sent."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-
-    async def acquire(self, provider: str, tokens: int) -> Release:
-        """A place."""
-        return lambda _kind, _retry_after: None
+        rates = {
+            provider: Rates(
+                min(limit.concurrency, plan.concurrency), limit.requests_per_minute, limit.tokens_per_minute
+            )
+            for provider, limit in plan.limits.items()
+        }
+        super().__init__(rates, default=Rates(plan.concurrency))
+        self.counts_tokens = any(limit.tokens_per_minute is not None for limit in plan.limits.values())
