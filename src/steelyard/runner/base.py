@@ -19,6 +19,7 @@ from steelyard.ledger.base import SuiteData
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.plan import Plan, SuiteUse
 from steelyard.schema.price import is_free, worst_case_pusd
+from steelyard.schema.task import SuiteHeader, Task
 from steelyard.unknown import Unknown, is_known
 
 
@@ -63,13 +64,37 @@ class Prepared:
         return self.plan.suites[s]
 
 
+class Recent:
+    """A suite that remembers the task it gave last: rendering and judging ask for the same one right after another."""
+
+    def __init__(self, suite: SuiteData) -> None:
+        self._suite = suite
+        self.header: SuiteHeader = suite.header
+        self._at = -1
+        self._task: Task | None = None
+
+    def __len__(self) -> int:
+        """Number of tasks."""
+        return len(self._suite)
+
+    def __getattr__(self, name: str) -> object:
+        """Whatever else the suite has (its folder, its examples)."""
+        return getattr(self._suite, name)
+
+    def task(self, i: int) -> Task:
+        """The task at index `i`."""
+        if i != self._at or self._task is None:
+            self._task, self._at = self._suite.task(i), i
+        return self._task
+
+
 def prepared(plan: Plan, suites: Sequence[SuiteData]) -> Prepared:
     """Number the tasks of the suites in order."""
     offsets, n = [], 0
     for suite in suites:
         offsets.append(n)
         n += len(suite)
-    return Prepared(plan, tuple(suites), tuple(offsets))
+    return Prepared(plan, tuple(Recent(s) for s in suites), tuple(offsets))
 
 
 @dataclass(slots=True)
