@@ -64,7 +64,7 @@ def test_lazy_imports_say_why() -> None:
         for f in functions(path):
             for node in ast.walk(f):
                 if isinstance(node, ast.Import | ast.ImportFrom):
-                    near = " ".join(lines[max(0, node.lineno - 4) : node.lineno])
+                    near = " ".join(lines[max(0, node.lineno - 8) : node.lineno])
                     if "# lazy:" not in near:
                         bad.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not bad, f"an import inside a function needs a `# lazy: reason` comment: {bad}"

@@ -27,9 +27,15 @@ from steelyard.schema.price import is_free
 from steelyard.schema.task import SuiteHeader, Task
 from steelyard.unknown import Unknown, is_known
 
+MOST_EXAMPLES = 500
+"""How many candidates for few-shot examples are kept with a plan."""
+
 
 class Subset:
-    """Some tasks of a suite, by index: what a split or a limit leaves. Its version is the suite's own."""
+    """Some tasks of a suite, by index: what a split or a limit leaves. Its version is the suite's own.
+
+    Images are put into the tasks, so that the ledger's copy can be shown again without the files.
+    """
 
     def __init__(self, whole: SuiteData, indices: Sequence[int]) -> None:
         self._whole, self._indices = whole, array("I", indices)
@@ -41,7 +47,7 @@ class Subset:
 
     def task(self, i: int) -> Task:
         """The task at index `i` of the subset."""
-        return self._whole.task(self._indices[i])
+        return tasks.with_images(self._whole, self._whole.task(self._indices[i]))
 
 
 def choose(suite: tasks.Suite, use: SuiteUse, seed: int) -> SuiteData:
@@ -62,7 +68,7 @@ def choose(suite: tasks.Suite, use: SuiteUse, seed: int) -> SuiteData:
             got=f"{suite.header.n_public} public, {suite.header.n_held_out} held out",
             fix="choose another `split`",
         )
-    return suite if len(indices) == n else Subset(suite, indices)
+    return Subset(suite, indices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ def prepare(file: PlanFile) -> Prepared:
         suite = tasks.load(use.source, base_dir=file.base_dir, options=use.options)
         chosen = choose(suite, use, file.plan.seed)
         scorer = use.scorer or suite.header.scorer or {"type": "exact"}
+        shots = any(_prompt_for(c, use, suite).few_shot for c in file.plan.contestants)
         uses.append(
             msgspec.structs.replace(
                 use,
@@ -89,6 +96,8 @@ def prepare(file: PlanFile) -> Prepared:
                 version=suite.header.version,
                 scorer=scorer,
                 n_tasks=len(chosen),
+                examples=_examples(suite, file.plan.seed) if shots else (),
+                examples_apart=suite.examples is not None,
             )
         )
         suites.append(chosen)
@@ -104,6 +113,32 @@ def prepare(file: PlanFile) -> Prepared:
     ready = prepared(plan, suites)
     check_caps(ready, file.where)
     return ready
+
+
+def _examples(suite: tasks.Suite, seed: int) -> tuple[Task, ...]:
+    """Candidates for few-shot examples, kept in the plan: what is shown must not depend on files when resumed."""
+    pool: SuiteData = suite.examples or suite
+    public = [i for i in range(len(pool)) if pool.task(i).split == "public"]
+    if len(public) > MOST_EXAMPLES:
+        version = suite.header.version
+        public = sorted(sorted(public, key=lambda i: derive(seed, "examples", version, i))[:MOST_EXAMPLES])
+    return tuple(tasks.with_images(pool, pool.task(i)) for i in public)
+
+
+class _Pool:
+    """The plan's own examples as a suite."""
+
+    def __init__(self, use: SuiteUse) -> None:
+        self.header = SuiteHeader(name=f"examples of {use.name}", version=use.version)
+        self._tasks = use.examples
+
+    def __len__(self) -> int:
+        """Number of tasks."""
+        return len(self._tasks)
+
+    def task(self, i: int) -> Task:
+        """The example at `i`."""
+        return self._tasks[i]
 
 
 def _pin(spec: ContestantSpec, base_dir: Path) -> ContestantSpec:
@@ -173,11 +208,21 @@ class Renderer:
             for s, use in enumerate(plan.suites)
         ]
 
+        self._examples = [
+            tasks.Examples(_Pool(u), same_suite=not u.examples_apart) if u.examples else None
+            for u in plan.suites
+        ]
+
     def __call__(self, s: int, i: int, c: int, seed: int) -> tasks.Rendered:
         """What contestant `c` sees of task `i` of suite `s` in the trial seeded with `seed`."""
         use = self._ready.plan.suites[s]
         return tasks.render(
-            self._ready.suites[s], i, self._prompts[s][c], seed=seed, shuffle=use.shuffle_choices
+            self._ready.suites[s],
+            i,
+            self._prompts[s][c],
+            seed=seed,
+            shuffle=use.shuffle_choices,
+            examples=self._examples[s],
         )
 
 

@@ -17,11 +17,11 @@ from steelyard.ledger.base import Ledger
 from steelyard.runner.base import prepared
 from steelyard.runner.keeper import Key
 from steelyard.runner.prepare import Renderer
+from steelyard.runner.scoring import Pool, make_pool
 from steelyard.schema.record import Noted, Record, Scored
 from steelyard.schema.reply import Reply
 from steelyard.schema.score import Score
 from steelyard.scorers.base import Item, Scorer
-from steelyard.scorers.pool import ScoringPool
 
 _GROUP = 256
 
@@ -60,7 +60,7 @@ def rescore(ledger: Ledger, run: str, spec: dict[str, object], suite: str = "") 
     table = {named[s]: one for s, one in built.items() if isinstance(one, Scorer)}
     render = Renderer(ready)
     writer = ledger.open_run(info.run)
-    pool = ScoringPool(table)
+    pool = make_pool(table)
     judged = changed = 0
     old: dict[Key, Score | None] = {}
     batch: list[tuple[object, str, Item]] = []
@@ -99,7 +99,7 @@ def _measured(ended_by: str) -> bool:
 
 def _flush(
     append: Callable[[Sequence[Record]], None],
-    pool: ScoringPool,
+    pool: Pool,
     batch: list[tuple[object, str, Item]],
     old: dict[Key, Score | None],
 ) -> int:

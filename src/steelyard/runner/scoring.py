@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+import importlib
+from collections.abc import Mapping
+from typing import Protocol, cast
 
 from steelyard import scorers
 from steelyard.runner.base import Prepared
@@ -11,7 +13,24 @@ from steelyard.runner.keeper import Key, ScoringBackend
 from steelyard.schema.record import Record, Scored
 from steelyard.schema.score import Score
 from steelyard.scorers.base import Item, Judge, Scorer
-from steelyard.scorers.pool import ScoringPool
+
+
+class Pool(Protocol):
+    """What is used of `steelyard.scorers.pool.ScoringPool`."""
+
+    def score_batch(self, batch: list[tuple[object, str, Item]]) -> list[tuple[object, Score]]:
+        """Scores in any order; what hangs or crashes is ungraded."""
+        ...
+
+    def close(self) -> None:
+        """End its processes."""
+
+
+def make_pool(table: Mapping[str, Scorer]) -> Pool:
+    """The pool for scorers that must be bounded in time."""
+    # lazy: processes and pipes are needed only by scorers that are not linear in the text
+    module = importlib.import_module("steelyard.scorers.pool")
+    return cast("Pool", module.ScoringPool(table))
 
 
 class Scoring:
@@ -31,10 +50,15 @@ class Scoring:
                 self.judges[name] = built
             suites.append(SuiteScoring(name, name in self.judges))
         self.suites = tuple(suites)
-        self._pool = ScoringPool(bounded)
+        self._bounded = bounded
+        self._pool: Pool | None = None
         self.backend = ScoringBackend({n: s.score for n, s in inline.items()}, self._score)
 
     def _score(self, batch: list[tuple[object, str, Item]]) -> list[tuple[object, Score]]:
+        if not batch:
+            return []
+        if self._pool is None:
+            self._pool = make_pool(self._bounded)
         return self._pool.score_batch(batch)
 
     def score(self, batch: list[tuple[object, str, Item]]) -> list[Record]:
@@ -47,4 +71,5 @@ class Scoring:
 
     def close(self) -> None:
         """End the pool's processes."""
-        self._pool.close()
+        if self._pool is not None:
+            self._pool.close()

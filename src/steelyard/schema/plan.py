@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from steelyard.schema.contestant import ContestantSpec, Prompt
+from steelyard.schema.task import Task
 
 PLAN_FORMAT = 1
 
@@ -54,7 +55,8 @@ class SuiteUse(Struct, frozen=True, omit_defaults=True):
     """A suite in a plan: which version, which split, how many tasks, judged by what.
 
     `version` is the content hash that the loader found; `limit` takes the first n after a seeded shuffle. `options`
-    go to the loader (`fields` maps columns).
+    go to the loader (`fields` maps columns). `examples` are the candidates for few-shot examples; `examples_apart`
+    says that they are a file of their own, not tasks of the suite.
     """
 
     source: str
@@ -67,6 +69,8 @@ class SuiteUse(Struct, frozen=True, omit_defaults=True):
     prompt: Prompt | None = None
     n_tasks: int = 0
     options: dict[str, object] = {}
+    examples: tuple[Task, ...] = ()
+    examples_apart: bool = False
 
 
 class Plan(Struct, frozen=True, omit_defaults=True):

@@ -5,21 +5,22 @@ Does not run contestants, and imports none. Scorers, engines and doors may impor
 
 from __future__ import annotations
 
-from steelyard.tasks.base import Rendered
+from steelyard.tasks.base import Examples, Rendered
 from steelyard.tasks.load import builtin_names, load
 from steelyard.tasks.options import LoadOptions
-from steelyard.tasks.render import check_prompt, has_canary, render
+from steelyard.tasks.render import check_prompt, render, with_images
 from steelyard.tasks.suite import Suite, redact, visible
 
 __all__ = [
+    "Examples",
     "LoadOptions",
     "Rendered",
     "Suite",
     "builtin_names",
     "check_prompt",
-    "has_canary",
     "load",
     "redact",
     "render",
     "visible",
+    "with_images",
 ]

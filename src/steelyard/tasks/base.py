@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steelyard.ledger.base import SuiteData
 from steelyard.schema.message import Message, ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Where few-shot examples are drawn from. `same_suite`: it holds the tasks themselves, which are then left out."""
+
+    pool: SuiteData
+    same_suite: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,20 @@ rendered holds the target of no task but the few-shot examples.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from steelyard.errors import DataError
 from steelyard.ledger.base import SuiteData
 from steelyard.schema.contestant import Prompt
-from steelyard.schema.message import Message, Part, TextPart, text_of
+from steelyard.schema.message import ImagePart, Message, Part, TextPart, text_of
 from steelyard.schema.task import Task
 from steelyard.tasks import template
-from steelyard.tasks.base import Rendered
+from steelyard.tasks.base import Examples, Rendered
 from steelyard.tasks.choices import LETTERS, Mix, listed, right_index, shown_order
 from steelyard.tasks.images import image_part
+from steelyard.tasks.options import LoadOptions
 from steelyard.tasks.suite import Suite
 from steelyard.tasks.version import normal
 
@@ -25,19 +28,34 @@ WITH_CHOICES = "{input}\n\n{choices}"
 _BUILT_IN = frozenset(("input", "choices", "id", "cluster"))
 
 
-def render(suite: SuiteData, i: int, prompt: Prompt, *, seed: int, shuffle: bool = True) -> Rendered:
+def examples_of(suite: SuiteData) -> Examples:
+    """The suite's file of examples when it has one, else the suite itself."""
+    own = suite.examples if isinstance(suite, Suite) else None
+    return Examples(suite, same_suite=True) if own is None else Examples(own, same_suite=False)
+
+
+def render(
+    suite: SuiteData,
+    i: int,
+    prompt: Prompt,
+    *,
+    seed: int,
+    shuffle: bool = True,
+    examples: Examples | None = None,
+) -> Rendered:
     """The messages for task `i`, under `prompt` (else the suite's, else the input followed by its choices).
 
+    Few-shot examples come from `examples`, by default `examples_of(suite)`.
     `shuffle` draws the order of choices; a template without `{choices}` shows none, so nothing is drawn. Raises
     DataError for a field or a file that is missing; `check_prompt` finds the former before a run.
     """
     task = suite.task(i)
     mix = Mix(seed, i)
     system = prompt.system
-    examples: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
     shots: list[Message] = []
     if prompt.few_shot:
-        examples, shots = _few_shot(suite, i, task, prompt, mix, shuffle=shuffle)
+        ids, shots = _few_shot(examples or examples_of(suite), task, prompt, mix, shuffle=shuffle)
     own, order = _turns(suite, task, prompt, mix, shuffle=shuffle)
     if own[0].role == "system":
         head = text_of(own[0])
@@ -50,7 +68,7 @@ def render(suite: SuiteData, i: int, prompt: Prompt, *, seed: int, shuffle: bool
         messages=messages,
         order=order,
         tools=task.tools,
-        examples=examples,
+        examples=ids,
         canary=bool(canary) and any(canary in text_of(m) for m in messages),
     )
 
@@ -74,20 +92,29 @@ def _turns(
         text = template.fill(form, fields_of(task, text, order), f"task {task.id}")
     content: str | tuple[Part, ...] = text
     if task.images:
-        if not isinstance(suite, Suite):
-            raise DataError(
-                "images are not kept with a run",
-                where=f"task {task.id}",
-                wanted="the suite's own file",
-                got="the suite as the ledger keeps it",
-            )
-        where = f"{suite.header.name}, task {task.id}"
-        parts = [image_part(suite.folder, name, suite.options, where) for name in task.images]
+        parts = image_parts(suite, task)
         content = (TextPart(text), *parts) if text else tuple(parts)
     elif after and not isinstance(after[0].content, str):
         content = (TextPart(text), *(p for p in after[0].content if not isinstance(p, TextPart)))
     last = msgspec.structs.replace(after[0], content=content) if after else Message("user", content)
     return (*before, last, *after[1:]), order
+
+
+def image_parts(suite: SuiteData, task: Task) -> list[ImagePart]:
+    """The task's images. A suite from a file reads them beside it; any other must hold them as `data:` texts."""
+    where = f"{suite.header.name}, task {task.id}"
+    folder = suite.folder if isinstance(suite, Suite) else Path()
+    options = suite.options if isinstance(suite, Suite) else LoadOptions()
+    return [image_part(folder, name, options, where) for name in task.images]
+
+
+def with_images(suite: SuiteData, task: Task) -> Task:
+    """The task with its images in it, as `data:` texts: it can be shown wherever it is kept."""
+    if not task.images:
+        return task
+    parts = image_parts(suite, task)
+    held = tuple(p.url or f"data:{p.media_type};base64,{p.data}" for p in parts)
+    return msgspec.structs.replace(task, images=held)
 
 
 def _split_input(task: Task) -> tuple[str, tuple[Message, ...], tuple[Message, ...]]:
@@ -111,18 +138,17 @@ def fields_of(task: Task, text: str, order: tuple[int, ...]) -> dict[str, str]:
 
 
 def _few_shot(
-    suite: SuiteData, i: int, task: Task, prompt: Prompt, mix: Mix, *, shuffle: bool
+    source: Examples, task: Task, prompt: Prompt, mix: Mix, *, shuffle: bool
 ) -> tuple[tuple[str, ...], list[Message]]:
     """Examples as turns of user and assistant, drawn without replacement."""
-    own = suite.examples if isinstance(suite, Suite) else None
-    pool: SuiteData = own or suite
+    pool = source.pool
     ids: list[str] = []
     messages: list[Message] = []
     for j in mix.permutation(len(pool)) if len(pool) < 1000 else _draws(len(pool), mix):
         if len(ids) == prompt.few_shot:
             break
         other = pool.task(j)
-        if not _may_show(other, task, same_file=own is None):
+        if not _may_show(other, task, same_file=source.same_suite):
             continue
         shown, order = _turns(pool, other, prompt, mix, shuffle=shuffle)
         ids.append(other.id)
@@ -131,7 +157,7 @@ def _few_shot(
     if len(ids) < prompt.few_shot:
         raise DataError(
             "too few tasks for the few-shot examples",
-            where=f"{suite.header.name}, task {task.id}",
+            where=f"{pool.header.name}, task {task.id}",
             wanted=f"{prompt.few_shot} public tasks with a target and of another cluster",
             got=str(len(ids)),
             fix="lower `few_shot`, or name a file of examples under `few_shot` of the suite",
