@@ -1,0 +1,355 @@
+"""The cheapest sufficient contestant of every stage of the user's own pipeline, and what would change that.
+
+Does not extrapolate from one stage to another, and does not multiply stages into a score of the whole. A
+contestant is *sufficient* when every requirement of the stage is shown: quality within the margin of every
+other contestant (or above a floor), every limit held. It is *rejected* when one is refuted, *open*
+otherwise. All requirements must be shown at once (an intersection-union test), so that none needs a
+correction for the others; the candidates share the error (Bonferroni), so that the chance that an
+insufficient contestant is called sufficient is at most 1 - confidence.
+
+Quality: the paired, cluster-robust interval of `stats.paired`, one end. Quantiles: "p95 under 2 s" is
+"fewer than 5 % of trials take longer", by the cluster-robust Clopper-Pearson limit. Means of cost and
+seconds: Student's t over tasks.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.decide.compare import pairs_of
+from steelyard.decide.coverage import coverage
+from steelyard.decide.front import FrontPoint, front
+from steelyard.decide.objective import Limit, Stage
+from steelyard.decide.pilot import mean_cost, split_of
+from steelyard.decide.results import Results
+from steelyard.errors import DataError
+from steelyard.stats.base import Estimate, Figure, Interval
+from steelyard.stats.clusters import clustered_rate
+from steelyard.stats.paired import PairedOptions, compare_pairs
+from steelyard.stats.planning import Goal, tasks_needed
+from steelyard.stats.twolevel import two_level
+from steelyard.unknown import Unknown, is_known
+
+
+class Standing(enum.StrEnum):
+    """What is known of a requirement, or of a candidate."""
+
+    SUFFICIENT = "sufficient"
+    OPEN = "open"
+    REJECTED = "rejected"
+
+
+NO_GAP = Unknown("not a comparison of quality")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One requirement of one candidate: its figure, its interval, and what it is held against."""
+
+    name: str
+    standing: Standing
+    value: Figure
+    interval: Interval | Unknown
+    sentence: str
+    rival: str = ""
+    gap: Figure = NO_GAP
+    """How far the figure lies inside (above 0) the requirement; planning starts from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A contestant in a stage."""
+
+    contestant: str
+    standing: Standing
+    quality: Estimate
+    cost: Figure
+    seconds: Figure
+    requirements: tuple[Requirement, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What would settle an open candidate that would be chosen if it were sufficient."""
+
+    contestant: str
+    tasks: int
+    more_tasks: int
+    trials: int
+    cost: Figure
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageChoice:
+    """The choice of one stage.
+
+    `chosen` is Unknown with its reason when nobody is shown to be sufficient; `provisional` then names the
+    best guess. `confidence_in_price` is the share of bootstrap samples in which nobody sufficient is
+    cheaper (or faster).
+    """
+
+    stage: str
+    objective: str
+    chosen: str | Unknown
+    provisional: str
+    confidence_in_price: Figure
+    candidates: tuple[Candidate, ...]
+    front: tuple[FrontPoint, ...]
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """All stages; `cost` is the sum of the chosen contestants' mean cost a trial, one trial a stage."""
+
+    stages: tuple[StageChoice, ...]
+    cost: Figure
+
+
+def select(results: Results, stages: tuple[Stage, ...], *, seed: int = 0) -> Selection:
+    """Choose for every stage. Raises DataError when a stage has no rows, one contestant, or no price to
+    prefer by."""
+    choices = tuple(choose(results, stage, seed=seed) for stage in stages)
+    return Selection(choices, _total(choices))
+
+
+def choose(results: Results, stage: Stage, *, seed: int = 0) -> StageChoice:
+    """The choice of one stage."""
+    table = results.where(stage.where) if stage.where else results
+    if stage.contestants:
+        table = table.of(stage.contestants)
+    objective = stage.objective
+    if len(table.names) < 2 and objective.within is not None:
+        raise DataError(
+            f"stage {stage.name}: one contestant", wanted="two or more", got=", ".join(table.names)
+        )
+    metric = "seconds" if objective.prefer == "fastest" else "cost"
+    alpha = (1.0 - objective.confidence) / len(table.names)
+    candidates = tuple(_candidate(table, name, stage, alpha) for name in table.names)
+    order = _preference(candidates, stage)
+    sufficient = [c for c in order if c.standing is Standing.SUFFICIENT]
+    chosen: str | Unknown = Unknown("nobody is shown to be sufficient")
+    provisional = ""
+    if sufficient:
+        chosen = sufficient[0].contestant
+        ahead = order[: order.index(sufficient[0])]
+    else:
+        ahead = order
+        guesses = [c for c in candidates if c.standing is Standing.OPEN] or list(candidates)
+        provisional = max(
+            guesses, key=lambda c: c.quality.value if is_known(c.quality.value) else -np.inf
+        ).contestant
+    price = _price_confidence(table, [c.contestant for c in sufficient], objective.prefer, seed)
+    changes = [_change(table, c, stage, alpha) for c in ahead if c.standing is Standing.OPEN]
+    return StageChoice(
+        stage.name, objective.sentence(), chosen, provisional, price, candidates,
+        front(table, metric, seed=seed), tuple(changes), results.notes,
+    )  # fmt: skip
+
+
+def _candidate(table: Results, name: str, stage: Stage, alpha: float) -> Candidate:
+    mine = table.contestant.index == table.names.index(name)
+    rows = mine & table.graded
+    seconds = _mean_of(table.seconds, rows)
+    money = mean_cost(table, name)
+    cost: Figure = Unknown("no cost is known") if money is None else money
+    covered = next(c for c in coverage(table) if c.contestant == name)
+    if covered.graded == 0 or covered.share < stage.coverage:
+        none = Unknown("too few trials are graded")
+        blank = Estimate(none, none, none, "none", covered.graded, 0, 0)
+        why = f"{covered.sentence}; the floor is {stage.coverage:.0%}"
+        return Candidate(name, Standing.OPEN, blank, cost, seconds, (), why)
+    clusters = None if table.cluster is None else table.cluster.index[rows]
+    level = stage.objective.confidence
+    quality = two_level(
+        table.score[rows], table.task.index[rows], clusters=clusters, level=level, bounds=table.bounds
+    ).estimate
+    needed = [
+        *_quality(table, name, stage, alpha),
+        *(_limit(table, rows, x, alpha) for x in stage.objective.limits),
+    ]
+    standing = Standing.SUFFICIENT
+    why = "every requirement is shown"
+    for found in (Standing.REJECTED, Standing.OPEN):
+        lacking = [r for r in needed if r.standing is found]
+        if lacking:
+            standing, why = found, "; ".join(r.sentence for r in lacking)
+            break
+    return Candidate(name, standing, quality, cost, seconds, tuple(needed), why)
+
+
+def _quality(table: Results, name: str, stage: Stage, alpha: float) -> list[Requirement]:
+    objective, needed = stage.objective, []
+    if objective.within is not None:
+        how = PairedOptions(level=1.0 - 2.0 * alpha, bounds=table.bounds)
+        for rival in table.names:
+            if rival == name or not _has_grades(table, rival):
+                continue
+            difference = compare_pairs(pairs_of(table, rival, name), how).difference
+            edge = -objective.within
+            standing, text = _held(difference.value, difference.interval, edge)
+            sentence = f"{name} less {rival}: {text}, wanted above {edge:g}"
+            gap = difference.value - edge if is_known(difference.value) else difference.value
+            needed.append(
+                Requirement("quality", standing, difference.value, difference.interval, sentence, rival, gap)
+            )
+    if objective.at_least is not None:
+        rows = table.graded & (table.contestant.index == table.names.index(name))
+        clusters = None if table.cluster is None else table.cluster.index[rows]
+        mean = two_level(
+            table.score[rows],
+            table.task.index[rows],
+            clusters=clusters,
+            level=1.0 - 2.0 * alpha,
+            bounds=table.bounds,
+        ).estimate
+        standing, text = _held(mean.value, mean.interval, objective.at_least)
+        gap = mean.value - objective.at_least if is_known(mean.value) else mean.value
+        sentence = f"{name}: {text}, wanted at least {objective.at_least:g}"
+        needed.append(Requirement("quality", standing, mean.value, mean.interval, sentence, "", gap))
+    return needed
+
+
+def _held(value: Figure, interval: Interval | Unknown, edge: float) -> tuple[Standing, str]:
+    if isinstance(interval, Unknown) or isinstance(value, Unknown):
+        return Standing.OPEN, str(interval if isinstance(interval, Unknown) else value)
+    text = f"{value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
+    # an edge of 0 (as good as the best) is held by a tie that is shown, too
+    if interval.low >= edge:
+        return Standing.SUFFICIENT, text
+    return (Standing.REJECTED if interval.high < edge else Standing.OPEN), text
+
+
+def _limit(table: Results, rows: np.ndarray, limit: Limit, alpha: float) -> Requirement:
+    column = table.seconds if limit.metric == "seconds" else table.cost
+    known = rows if column is None else rows & np.isfinite(column)
+    if column is None or not known.any():
+        none = Unknown(f"no {limit.metric} is known")
+        return Requirement(limit.name, Standing.OPEN, none, none, f"{limit.name}: {none.reason}")
+    units = table.task.index if table.cluster is None else table.cluster.index
+    level = 1.0 - 2.0 * alpha
+    if limit.quantile is None:
+        clusters = None if table.cluster is None else table.cluster.index[known]
+        mean = two_level(
+            column[known], table.task.index[known], clusters=clusters, level=level, bounds=None
+        ).estimate
+        standing, text = _held(_negative(mean.value), _turned(mean.interval), -limit.at_most)
+        text = f"{mean.value if isinstance(mean.value, Unknown) else format(mean.value, '.4g')}"
+        sentence = f"{limit.name} {text} {_ends(mean.interval)}, wanted at most {limit.at_most:g}"
+        return Requirement(limit.name, standing, mean.value, mean.interval, sentence)
+    over = (column[known] > limit.at_most).astype(np.float64)
+    rate = clustered_rate(over, units[known], level=level, form="beta")
+    allowed = 1.0 - limit.quantile
+    standing = Standing.OPEN
+    if not isinstance(rate.interval, Unknown):
+        if rate.interval.high <= allowed:
+            standing = Standing.SUFFICIENT
+        elif rate.interval.low > allowed:
+            standing = Standing.REJECTED
+    observed = float(np.quantile(column[known], limit.quantile))
+    sentence = (
+        f"{limit.name} {observed:.4g}, {over.mean():.1%} above {limit.at_most:g} {_ends(rate.interval)}, "
+        f"wanted at most {allowed:.1%}"
+    )
+    return Requirement(limit.name, standing, observed, rate.interval, sentence)
+
+
+def _preference(candidates: tuple[Candidate, ...], stage: Stage) -> list[Candidate]:
+    """Candidates with a known price, the preferred first."""
+    prefer = stage.objective.prefer
+
+    def price(c: Candidate) -> Figure:
+        if prefer == "best":
+            return _negative(c.quality.value)
+        return c.seconds if prefer == "fastest" else c.cost
+
+    known = [(p, k, c) for k, c in enumerate(candidates) if is_known(p := price(c))]
+    if not known:
+        column = {"best": "score", "fastest": "seconds", "cheapest": "cost"}[prefer]
+        raise DataError(
+            f"stage {stage.name}: nobody's {column} is known", wanted=f"a {column} column",
+            fix=f"add {column}, or prefer something else (cheapest, fastest, best)",
+        )  # fmt: skip
+    return [c for _, _, c in sorted(known, key=lambda x: (x[0], x[1]))]
+
+
+def _price_confidence(table: Results, sufficient: list[str], prefer: str, seed: int) -> Figure:
+    if prefer == "best":
+        return Unknown("quality is preferred, not a price")
+    if not sufficient:
+        return Unknown("nobody is shown to be sufficient")
+    points = front(table.of(sufficient), "seconds" if prefer == "fastest" else "cost", seed=seed)
+    mine = [p.cheapest for p in points if p.contestant == sufficient[0]]
+    return mine[0] if mine else Unknown("fewer than two common tasks with a price")
+
+
+def _change(table: Results, candidate: Candidate, stage: Stage, alpha: float) -> Change:
+    """The tasks that would settle an open candidate: its hardest open requirement of quality decides."""
+    tasks = table.task.size
+    trials = max(1, round(table.rows / tasks / len(table.names)))
+    worst = 0
+    toward = "shown to be sufficient"
+    for r in candidate.requirements:
+        if r.standing is not Standing.OPEN or isinstance(r.gap, Unknown) or r.gap == 0.0:
+            continue
+        names = (r.rival, candidate.contestant) if r.rival else (candidate.contestant,)
+        try:
+            split = split_of(table, names)
+        except DataError:
+            continue
+        goal = Goal(difference=abs(r.gap), level=1.0 - 2.0 * alpha)
+        worst = max(worst, tasks_needed(split, goal, (trials,) * len(names)))
+        if r.gap < 0:
+            toward = "rejected"
+    if worst == 0:
+        why = f"{candidate.contestant}: {candidate.why}"
+        return Change(candidate.contestant, tasks, 0, trials, Unknown("not a matter of more tasks"), why)
+    more = max(worst - tasks, 0)
+    rivals = {r.rival for r in candidate.requirements if r.rival and r.standing is Standing.OPEN}
+    prices = [mean_cost(table, n) for n in (candidate.contestant, *sorted(rivals))]
+    cost: Figure = Unknown("no cost is known")
+    if all(p is not None for p in prices):
+        cost = more * trials * float(sum(p for p in prices if p is not None))
+    sentence = (
+        f"{candidate.contestant} would likely be {toward} with about {worst} tasks of {trials} trials "
+        f"({more} more), if the truth is what was observed"
+    )
+    return Change(candidate.contestant, worst, more, trials, cost, sentence)
+
+
+def _total(choices: tuple[StageChoice, ...]) -> Figure:
+    total = 0.0
+    for choice in choices:
+        cost = next((c.cost for c in choice.candidates if c.contestant == choice.chosen), None)
+        if cost is None or isinstance(cost, Unknown):
+            return Unknown(f"stage {choice.stage} has no choice with a known cost")
+        total += cost
+    return total
+
+
+def _has_grades(table: Results, name: str) -> bool:
+    return bool((table.graded & (table.contestant.index == table.names.index(name))).any())
+
+
+def _mean_of(column: np.ndarray | None, rows: np.ndarray) -> Figure:
+    if column is None or not np.isfinite(column[rows]).any():
+        return Unknown("not known")
+    return float(np.nanmean(column[rows]))
+
+
+def _negative(value: Figure) -> Figure:
+    return value if isinstance(value, Unknown) else -value
+
+
+def _turned(interval: Interval | Unknown) -> Interval | Unknown:
+    return interval if isinstance(interval, Unknown) else interval.scaled(-1.0)
+
+
+def _ends(interval: Interval | Unknown) -> str:
+    return str(interval) if isinstance(interval, Unknown) else f"[{interval.low:.4g}, {interval.high:.4g}]"
