@@ -8,7 +8,7 @@ from __future__ import annotations
 from steelyard.tasks.base import Examples, Rendered
 from steelyard.tasks.load import builtin_names, load
 from steelyard.tasks.options import LoadOptions
-from steelyard.tasks.render import check_prompt, render, with_images
+from steelyard.tasks.render import check_prompt, has_canary, render, with_images
 from steelyard.tasks.suite import Suite, redact, visible
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Suite",
     "builtin_names",
     "check_prompt",
+    "has_canary",
     "load",
     "redact",
     "render",
