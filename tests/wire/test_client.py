@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from steelyard.errors import Fault, UserError
 from steelyard.schema.message import Message
 from steelyard.schema.reply import Reply
+from steelyard.wire import body as body_module
 from steelyard.wire import connection as connection_module
 from steelyard.wire.base import Endpoint, HttpRequest, Request
 from steelyard.wire.client import Client
@@ -417,3 +425,111 @@ def test_closing_the_client_ends_calls_in_flight() -> None:
 
 def test_the_head_limit_is_above_what_providers_send() -> None:
     assert connection_module.MOST_HEAD_BYTES >= 64 << 10
+
+
+def test_a_certificate_that_does_not_verify_is_the_operators_and_is_never_retried(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl program to make a certificate")
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+        "-days",
+        "1",
+    ]
+    subprocess.run([*made, "-subj", "/CN=localhost"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    async def main() -> None:
+        server = Raw(saying(http()))
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=context)
+        url = f"https://localhost:{listening.sockets[0].getsockname()[1]}/v1"
+        strict, lax = Client(Endpoint(url)), Client(Endpoint(url, verify_tls=False))
+        with pytest.raises(Fault) as caught:
+            await strict.complete(ASK)
+        assert (caught.value.kind, caught.value.retryable, caught.value.paid) == (
+            "tls_certificate",
+            False,
+            False,
+        )
+        assert [(await lax.complete(ASK)).text for _ in range(3)] == ["four"] * 3
+        assert server.connections == 1
+        await strict.aclose()
+        await lax.aclose()
+        listening.close()
+
+    asyncio.run(main())
+
+
+def test_a_bomb_of_compressed_zeros_is_refused_within_the_limit() -> None:
+    squeezed = zlib.compressobj(9)
+    body = squeezed.compress(b"0" * (200 << 20)) + squeezed.flush()
+    tracemalloc.start()
+    broken = fault_of(saying(http(body, headers="content-encoding: deflate\r\n")), timeout_s=60.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert broken.kind == "too_large"
+    assert peak < 3 * body_module.MOST_BODY_BYTES, f"peak {peak >> 20} MiB"
+
+
+def test_an_endless_stream_of_comments_ends_at_the_limit_and_a_line_without_end_too() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+
+    async def endless(writer: asyncio.StreamWriter, piece: bytes) -> None:
+        writer.write(head)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+
+    async def comments(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, n: int) -> None:
+        await endless(writer, b": " + b"x" * 65_000 + b"\n")
+
+    async def line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, n: int) -> None:
+        await endless(writer, b"data: " + b"x" * 65_000)
+
+    ask = Request("m", ASK.messages, stream=True)
+    assert fault_of(comments, ask=ask, timeout_s=60.0).kind == "too_large"
+    assert fault_of(line, ask=ask, timeout_s=60.0).kind == "too_large"
+
+
+def test_a_large_request_and_a_large_answer_pass() -> None:
+    large = json.dumps(
+        {"choices": [{"message": {"content": "x" * 5_000_000}, "finish_reason": "stop"}]}
+    ).encode()
+    ask = Request("m", (Message("user", "y" * 5_000_000),))
+    assert len(asyncio.run(once(saying(http(large)), ask=ask, timeout_s=30.0)).text) == 5_000_000
+
+
+def test_proxies_of_the_environment_are_not_used() -> None:
+    env = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
+    script = (
+        "import asyncio, sys\n"
+        "from steelyard.wire.base import Endpoint, HttpRequest\n"
+        "from steelyard.wire.client import Client\n"
+        "async def main():\n"
+        "    client = Client(Endpoint(sys.argv[1]))\n"
+        "    print((await client.exchange(HttpRequest('POST', '/x', (), b'{}'))).status)\n"
+        "    await client.aclose()\n"
+        "asyncio.run(main())\n"
+    )
+
+    async def main() -> None:
+        async with raw(saying(http())) as server:
+            command = [sys.executable, "-c", script, server.url]
+            found = await asyncio.create_subprocess_exec(
+                *command, env={**os.environ, **env}, stdout=subprocess.PIPE
+            )
+            said, _ = await found.communicate()
+            assert said.strip() == b"200"
+            assert len(server.requests) == 1
+
+    asyncio.run(main())

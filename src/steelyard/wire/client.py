@@ -29,7 +29,7 @@ from steelyard.wire.dialects import dialect
 from steelyard.wire.faults import clean, fault
 
 T_co = TypeVar("T_co", covariant=True)
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
@@ -189,7 +189,7 @@ class _Address:
         ours = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "steelyard"))
         for name, value in (*http.headers, *credential, *ours):
             lower = name.lower()
-            if not _HEADER.fullmatch(name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            if not re.fullmatch(_HEADER, name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
                 raise UserError("a header cannot be sent", wanted="no control characters", got=clean(name))
             if lower not in given:
                 given.add(lower)
@@ -277,7 +277,12 @@ class _Pool:
             context = _tls_context(self._endpoint.verify_tls) if where.tls else None
             async with asyncio.timeout(limit):
                 transport, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self._free, self._lost), where.host, where.port, ssl=context
+                    lambda: Connection(self._free, self._lost),
+                    where.host,
+                    where.port,
+                    ssl=context,
+                    # a host whose IPv6 leads nowhere costs this long, not the whole connect timeout
+                    happy_eyeballs_delay=0.25,
                 )
             made = True
         except TimeoutError:
@@ -288,6 +293,9 @@ class _Pool:
             self._connecting -= 1
             if not made:
                 self._wake()
+        if self._closed:
+            connection.abort()
+            raise fault("refused", "the client is closed")
         if connection.gone.done():
             raise fault("refused", "the server closed the connection as soon as it stood")
         sock = transport.get_extra_info("socket")

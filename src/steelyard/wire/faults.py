@@ -189,7 +189,7 @@ def kind_of_error(status: int, codes: tuple[str, ...], message: str, *, otherwis
     if base == "bad_request" and re.search(_QUOTA, message):
         return "quota"
     for kind, words in (("context_length", _LONG), ("content_policy", _POLICY)):
-        if named == kind or (base not in ("auth", "quota") and base and re.search(words, message)):
+        if named == kind or (base and base != "quota" and re.search(words, message)):
             return kind
     if base:
         return named if named and not TABLE[named].retryable else base
@@ -291,3 +291,44 @@ def clean(text: str, secrets: tuple[str, ...] = (), limit: int = 500) -> str:
             text = text.replace(secret, "[key]")
     text = re.sub(_CONTROL, " ", re.sub(_KEY_LIKE, "[key]", text)).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def reference() -> str:
+    """The reference page `docs/reference/faults.md`."""
+    words = {True: "yes", False: "no", None: "unknown"}
+    rows = [
+        f"| `{kind}` | {rule.when} | {rule.ended_by} | {words[rule.retryable]} | {words[rule.paid]} |"
+        for kind, rule in TABLE.items()
+    ]
+    return _PAGE + "\n".join(rows) + "\n"
+
+
+_PAGE = """# Faults at the wire
+
+Each call ends in a reply or in one of these. The table is made from `steelyard.wire.faults.TABLE`; a test holds the
+page equal to it.
+
+- **ended by**: who is to blame. Only `budget` and `refusal` here are measurements; the rest never counts as a wrong
+  answer.
+- **sent again**: whether the runner may send the same request again, up to the plan's `retry.attempts`. Nothing is
+  ever sent again by the transport itself.
+- **paid**: whether a provider may ask for money. *Unknown* keeps the money reserved.
+
+A status outside the table counts by its hundred: other 4xx are `rejected`, other 5xx `server_error`. An error object
+inside a 2xx answer or inside a stream counts as the status or the code that it names. A code or the words of a
+message can make a 400, 403 or 413 a `context_length` or a `content_policy`, and a 400 or 429 a `quota`; nothing turns
+a 4xx that is final into one that is sent again.
+
+How long to wait is read from `retry-after-ms`, `retry-after` (seconds or a date, counted from the answer's own
+`date`), and without these from the resets of rate limits (`x-ratelimit-reset-*`, `anthropic-ratelimit-*-reset`) that
+are used up. It is at most a day.
+
+A stream that breaks after its finish marker (a `finish_reason`, a `stop_reason`, `response.completed`) is a reply:
+nothing of the answer is missing. Its usage may be, and is unknown then.
+
+Error texts are cut to 500 characters, control characters are taken out, and the key of the endpoint, `Bearer ...`
+and what looks like a key (`sk-...`) are replaced by `[key]`.
+
+| kind | when | ended by | sent again | paid |
+|---|---|---|---|---|
+"""

@@ -6,7 +6,7 @@ import re
 
 from steelyard.wire.faults import fault
 
-_EOL = re.compile(rb"\r\n|\n|\r")
+_EOL = rb"\r\n|\n|\r"
 MOST_EVENT_BYTES = 16 << 20
 """An event longer than this ends the stream with a Fault: memory stays bounded."""
 
@@ -41,7 +41,7 @@ class EventReader:
             self._parts.append(chunk)
             self._grow(len(chunk))
             return []
-        lines = _EOL.split(chunk) if b"\r" in chunk else chunk.split(b"\n")
+        lines = re.split(_EOL, chunk) if b"\r" in chunk else chunk.split(b"\n")
         self._pending_cr = chunk.endswith(b"\r")
         if self._parts:
             lines[0] = b"".join(self._parts) + lines[0]

@@ -5,7 +5,6 @@ Nothing here raises anything but `Fault`, whatever comes.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -36,6 +35,9 @@ def decode(data: bytes) -> object:
         return _decoder.decode(data)
     except (ValueError, RecursionError):
         pass
+    # lazy: the start does not pay for what well-made answers never need
+    import json
+
     try:
         return json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as e:
@@ -105,6 +107,9 @@ def raw_json(value: object) -> str:
     try:
         return encode(value).decode()
     except (ValueError, TypeError, RecursionError):
+        # lazy: see decode
+        import json
+
         return json.dumps(value)
 
 
