@@ -7,6 +7,8 @@ import keyword
 
 import click
 
+from steelyard.errors import SteelyardError
+
 COMMANDS: dict[str, str] = {
     "run": "Run a plan file; keep every answer; print the leaderboard.",
     "try": "Measure models on a data file, without a plan file.",
@@ -15,6 +17,8 @@ COMMANDS: dict[str, str] = {
     "rescore": "Judge kept answers again; nothing is sent.",
     "ctl": "Watch and steer a run that is going on.",
     "verify": "Check that no row of the ledger was altered.",
+    "sandbox": "Run commands in isolation; see and take what they changed.",
+    "doctor": "Check what this machine gives.",
     "serve-models": "Serve the embedded models over HTTP, on loopback.",
 }
 """Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""
@@ -36,6 +40,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"steelyard.cli.{name}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an error that we raise on purpose ends it with its text and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except SteelyardError as e:
+            click.echo(f"error: {e}", err=True)
+            ctx.exit(int(e.exit_code))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the table of commands."""

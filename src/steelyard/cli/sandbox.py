@@ -1,0 +1,334 @@
+"""`steelyard sandbox`: run a command in isolation on a copy of a directory; see and take what it changed.
+
+Exit codes of `run`: the command's own status; 128+N when signal N ended it; and of our own
+121 output limit, 122 out of memory, 123 CPU time, 124 wall time, 125 the sandbox could not be had or broke,
+126 and 127 the command cannot be run or is not there. `--json` tells them from a command's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from steelyard.errors import SandboxError, SteelyardError, UsageError, UserError
+from steelyard.sandbox.base import Command, Ended, Result
+from steelyard.sandbox.choose import choose
+from steelyard.sandbox.collect import Collected, collect, shown, write_back
+from steelyard.sandbox.diff import diff
+from steelyard.sandbox.egress import Gate, Rule
+from steelyard.sandbox.kept import keep_base, store_for
+from steelyard.sandbox.profile import MIB, Limits, Mount, Profile
+from steelyard.sandbox.snapshot import Snapshot
+from steelyard.sandbox.tree import Caps, Tree
+
+_CODES = {
+    Ended.OUTPUT: 121,
+    Ended.MEMORY: 122,
+    Ended.CPU: 123,
+    Ended.WALL: 124,
+    Ended.FAULT: 125,
+    Ended.KILLED: 125,
+}
+_UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30}
+
+
+class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.2 only
+    """Bytes, or a number with K, M or G (powers of 1024)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        if isinstance(value, int):
+            return value
+        text = str(value).strip().lower().removesuffix("ib").removesuffix("b")
+        unit = text[-1:] if text[-1:] in ("k", "m", "g") else ""
+        try:
+            size = int(float(text.removesuffix(unit)) * _UNITS[unit])
+        except (ValueError, OverflowError):
+            size = 0
+        if size <= 0:
+            self.fail(f"{value!r} is not a size: give bytes, or for example 512M", param, ctx)
+        return size
+
+
+SIZE = Size()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `run`, as click gave them."""
+
+    workspace: Path | None
+    memory: int
+    memory_guarantee: int
+    processes: int
+    cpus: float
+    wall: float
+    cpu_time: float | None
+    workspace_size: int
+    workspace_files: int
+    tmp_size: int
+    output: int
+    mount: tuple[str, ...]
+    env: tuple[str, ...]
+    allow: tuple[str, ...]
+    rung: str | None
+    stdin: bool
+    write_back: bool
+    write_git: bool
+    keep_base: bool
+    as_json: bool
+    command: tuple[str, ...]
+
+    def limits(self) -> Limits:
+        """As the sandbox wants them."""
+        return Limits(
+            processes=self.processes,
+            memory=self.memory,
+            memory_guarantee=min(self.memory_guarantee, self.memory),
+            cpus=self.cpus,
+            wall_s=self.wall,
+            cpu_s=self.cpu_time,
+            workspace=self.workspace_size,
+            workspace_inodes=self.workspace_files,
+            tmp=self.tmp_size,
+            output=self.output,
+        )
+
+
+@click.group()
+def command() -> None:
+    """Run commands in isolation; see and take what they changed."""
+
+
+_D = Limits()
+
+
+@command.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--workspace", type=click.Path(path_type=Path), help="Directory that is copied in and worked on."
+)
+@click.option(
+    "--memory", type=SIZE, default=_D.memory, help="Hard limit for all processes and files in memory."
+)
+@click.option("--memory-guarantee", type=SIZE, default=_D.memory_guarantee, help="Recorded soft guarantee.")
+@click.option(
+    "--processes", type=click.IntRange(1, 100_000), default=_D.processes, help="Processes and threads."
+)
+@click.option("--cpus", type=click.FloatRange(0.01, 4096), default=_D.cpus, help="Processor cores.")
+@click.option("--wall", type=click.FloatRange(0.01), default=_D.wall_s, help="Seconds of wall time.")
+@click.option(
+    "--cpu-time", type=click.FloatRange(0.01), default=None, help="Seconds of CPU time, all processes."
+)
+@click.option("--workspace-size", type=SIZE, default=_D.workspace, help="Quota of the workspace.")
+@click.option("--workspace-files", type=click.IntRange(1), default=_D.workspace_inodes, help="Its inodes.")
+@click.option("--tmp-size", type=SIZE, default=_D.tmp, help="Size of /tmp and of /dev/shm.")
+@click.option("--output", type=SIZE, default=_D.output, help="Bytes of stdout and stderr together.")
+@click.option("--mount", multiple=True, metavar="SRC[:DEST]", help="Show a host path read-only.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable; nothing is inherited.")
+@click.option(
+    "--allow", multiple=True, metavar="HOST[:PORT]", help="Reach this host through the recording proxy."
+)
+@click.option(
+    "--rung", type=click.Choice(["root", "user", "none"]), default=None, help="Insist on this isolation."
+)
+@click.option("--stdin", is_flag=True, help="Pass our standard input on (read to its end first).")
+@click.option("--write-back/--no-write-back", default=True, help="Bring safe changes back to the workspace.")
+@click.option("--write-git", is_flag=True, help="Also bring back changes to git's own files.")
+@click.option("--keep-base", is_flag=True, help="Keep an earlier base for `diff`, instead of this run's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the output.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(**options: Any) -> None:
+    """Run COMMAND with the workspace as its directory, no network, and limits on everything."""
+    asked = Asked(**options)
+    try:
+        code = _run(asked)
+    except SandboxError as e:
+        click.echo(f"error: {e}", err=True)
+        code = 125
+    except SteelyardError as e:
+        click.echo(f"error: {e}", err=True)
+        code = int(e.exit_code)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _run(asked: Asked) -> int:
+    # Being terminated must unwind, so that the sandbox is dead before we are.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sandbox = choose(asked.rung)
+    limits = asked.limits()
+    gate = Gate([Rule.parse(text) for text in asked.allow]) if asked.allow else None
+    profile = Profile(
+        limits=limits,
+        mounts=tuple(_mount(text) for text in asked.mount),
+        env=(*_pairs(asked.env), *(gate.environment() if gate else ())),
+        base=asked.workspace,
+        listen=(gate.port,) if gate else (),
+    )
+    before = _look(asked.workspace, limits) if asked.workspace else None
+    data = sys.stdin.buffer.read() if asked.stdin else b""
+    with sandbox.open(profile, oneshot=True) as box:
+        if gate:
+            gate.serve(box.listeners[gate.port])
+        result = box.execute(Command(asked.command, stdin=data))
+        connections = gate.stop() if gate else []
+        brought = None
+        if before is not None and asked.workspace and result.ended is not Ended.FAULT:
+            after = Snapshot.take(box.workspace, _caps(limits))
+            brought = _bring(asked, before, after)
+    code = _code(result)
+    if asked.as_json:
+        _print_json(result, brought, connections, code)
+    else:
+        _print(result, brought)
+    return code
+
+
+def _caps(limits: Limits) -> Caps:
+    return Caps(limits.workspace_inodes, limits.workspace, limits.workspace)
+
+
+def _look(workspace: Path, limits: Limits) -> Snapshot:
+    tree = Tree.at(workspace)
+    try:
+        before = Snapshot.take(tree, _caps(limits))
+    finally:
+        tree.close()
+    for path, why in before.skipped:
+        click.echo(f"not staged: {shown(path)}: {why}", err=True)
+    return before
+
+
+def _bring(asked: Asked, before: Snapshot, after: Snapshot) -> Collected:
+    workspace = asked.workspace or Path()
+    source = Tree.at(workspace)
+    info = os.fstat(source.fd)
+    # What root brings back belongs to whoever owns the workspace.
+    target = Tree(source.fd, identity=(info.st_uid, info.st_gid) if os.geteuid() == 0 else None, ours=False)
+    try:
+        base = Snapshot(before.items, source.read, before.skipped)
+        if not (asked.keep_base and (store_for(workspace).place / "base.json").exists()):
+            keep_base(workspace, base)
+        if not asked.write_back:
+            return Collected((), (), ())
+        return write_back(before.to(after), after, target, git=asked.write_git)
+    finally:
+        source.close()
+
+
+def _mount(text: str) -> Mount:
+    source, _, target = text.partition(":")
+    return Mount(os.path.realpath(source), target or os.path.realpath(source))
+
+
+def _pairs(texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError("--env wants NAME=VALUE", got=text)
+        pairs.append((name, value))
+    return pairs
+
+
+def _code(result: Result) -> int:
+    if result.ended is Ended.EXITED:
+        return result.status if result.status is not None else 128 + (result.signal or 0)
+    return _CODES[result.ended]
+
+
+def _print(result: Result, brought: Collected | None) -> None:
+    for stream, data in ((sys.stdout, result.stdout), (sys.stderr, result.stderr)):
+        if stream.isatty():  # what a contestant prints must not drive the terminal
+            text = data.decode(errors="replace")
+            stream.write("".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text))
+        else:
+            stream.buffer.write(data)
+        stream.flush()
+    if result.ended is not Ended.EXITED:
+        click.echo(f"steelyard: ended by {result.ended.value} {result.fault}".rstrip(), err=True)
+    for path, why in brought.refused if brought else ():
+        click.echo(f"steelyard: not brought back: {shown(path)}: {why}", err=True)
+
+
+def _print_json(
+    result: Result, brought: Collected | None, connections: list[dict[str, Any]], code: int
+) -> None:
+    document = {
+        "format": "steelyard.sandbox.run/1",
+        **result.record(),
+        "exit_code": code,
+        "stdout": result.stdout.decode(errors="replace"),
+        "stderr": result.stderr.decode(errors="replace"),
+        "changes": brought.record() if brought else None,
+        "connections": connections,
+    }
+    click.echo(json.dumps(document, indent=1))
+
+
+@command.command(name="collect")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--max-files", type=click.IntRange(1), default=20_000, help="Names at most.")
+@click.option("--max-size", type=SIZE, default=256 * MIB, help="Bytes at most, in all.")
+@click.option("--json", "as_json", is_flag=True, help="Print what came over and what did not.")
+@click.option("--git", is_flag=True, help="Also git's own files, whose configuration runs programs.")
+def collect_(  # click passes every option by name
+    source: Path, target: Path, max_files: int, max_size: int, *, git: bool, as_json: bool
+) -> None:
+    """Copy what is safe from SOURCE to TARGET: files, directories, links that stay inside.
+
+    Exits with 0 when all came over or was refused by rule; what was refused is named.
+    """
+    done = collect(source, target, Caps(max_files, max_size, max_size), git=git)
+    if as_json:
+        click.echo(json.dumps(done.record(), indent=1))
+        return
+    click.echo(f"{len(done.written)} collected, {len(done.refused)} refused")
+    for path, why in done.refused:
+        click.echo(f"refused: {shown(path)}: {why}", err=True)
+
+
+@command.command(name="diff")
+@click.argument("workspace", type=click.Path(path_type=Path))
+@click.option("--stat", is_flag=True, help="Name the changed paths only.")
+def diff_(workspace: Path, *, stat: bool) -> None:
+    """Print what the last `sandbox run` on WORKSPACE changed, as a patch that `git apply` takes.
+
+    The patch leads from the kept base to the directory as it is now; nothing in it is executed.
+    """
+    store = store_for(workspace)
+    if not (store.place / "base.json").exists():
+        raise UserError(
+            "no base is kept for this directory",
+            where=str(workspace),
+            fix="run `steelyard sandbox run --workspace DIR -- CMD` first",
+        )
+    before, tree = store.load("base"), Tree.at(workspace)
+    try:
+        after = Snapshot.take(tree)
+        if stat:
+            for change in before.to(after):
+                sign = "A" if change.before is None else "D" if change.after is None else "M"
+                click.echo(f"{sign} {shown(change.path)}")
+            return
+        data = diff(before, after)
+    finally:
+        tree.close()
+    if sys.stdout.isatty():
+        text = data.decode(errors="replace")
+        click.echo(
+            "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text), nl=False
+        )
+    else:
+        sys.stdout.buffer.write(data)

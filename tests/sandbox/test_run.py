@@ -1,0 +1,196 @@
+"""`steelyard sandbox run`, `diff`, `collect`, `doctor --sandbox`: as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.sandbox.people import UID, environment, interpreter, steelyard
+
+WHO = ["root", "user"]
+
+
+@pytest.fixture(params=WHO)
+def who(request: pytest.FixtureRequest) -> str:
+    if not interpreter(request.param):
+        pytest.skip(f"no interpreter that {request.param} may run")
+    return str(request.param)
+
+
+@pytest.fixture
+def home(who: str) -> Iterator[Path]:
+    """A directory that `who` owns and can walk to; pytest's own are closed to other users."""
+    place = Path(tempfile.mkdtemp(prefix="steelyard-test-"))
+    if who == "user" and os.geteuid() == 0:
+        os.chown(place, UID, UID)
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def place(home: Path, who: str) -> Path:
+    """A workspace directory that `who` owns."""
+    work = home / "work"
+    work.mkdir()
+    (work / "a.txt").write_text("one\n")
+    (work / "b.bin").write_bytes(b"\0\1\2")
+    (work / ".git").mkdir()
+    (work / ".git" / "config").write_text("[core]\n")
+    if who == "user" and os.geteuid() == 0:
+        for path in (work, *work.rglob("*")):
+            os.chown(path, UID, UID)
+    return work
+
+
+def run(who: str, place: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
+    return steelyard(who, "sandbox", "run", *args, STEELYARD_STATE=str(place.parent / "state"))
+
+
+def document(done: subprocess.CompletedProcess[bytes]) -> dict[str, object]:
+    return dict(json.loads(done.stdout))
+
+
+def test_the_self_check_holds_everywhere(who: str) -> None:
+    done = steelyard(who, "doctor", "--sandbox", "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report
+    assert report["rung"] in (("root", "user") if who == "root" else ("user",))
+    assert len(report["checks"]) >= 19
+    assert all(c["held"] for c in report["checks"])
+
+
+def test_status_output_and_changes_come_back(who: str, place: Path) -> None:
+    script = (
+        "cat a.txt; echo err >&2; echo two >> a.txt; printf '\\0\\7' > b.bin; mkdir -p d/e; echo x > d/e/f; "
+        "ln -s a.txt good; ln -s /etc/passwd evil; ln -s ../../.. up; mkfifo pipe; chmod 755 a.txt; "
+        'echo "[x]" >> .git/config; printf x > "$(printf "new\\nline")"; exit 7'
+    )
+    done = run(who, place, "--workspace", str(place), "--json", "--", "sh", "-c", script)
+    assert done.returncode == 7, done.stderr
+    result = document(done)
+    assert (result["stdout"], result["stderr"], result["status"]) == ("one\n", "err\n", 7)
+    assert (place / "a.txt").read_text() == "one\ntwo\n"
+    assert (place / "a.txt").stat().st_mode & 0o777 == 0o755
+    assert (place / "b.bin").read_bytes() == b"\0\7"
+    assert (place / "d" / "e" / "f").read_text() == "x\n"
+    assert str((place / "good").readlink()) == "a.txt"
+    assert (place / "new\nline").read_text() == "x"
+    assert not (place / "evil").is_symlink()
+    assert not (place / "up").is_symlink()
+    assert not (place / "pipe").exists()
+    assert (place / ".git" / "config").read_text() == "[core]\n"
+    changes = result["changes"]
+    assert isinstance(changes, dict)
+    assert {c["path"] for c in changes["refused"]} == {"evil", "up", "pipe", ".git/config"}
+
+
+def test_diff_is_a_patch_that_git_applies(who: str, place: Path, home: Path) -> None:
+    before = home / "before"
+    subprocess.run(["cp", "-a", str(place), str(before)], check=True)
+    script = (
+        "printf 'no newline' > a.txt; printf '\\0\\7' > b.bin; printf 'caf\\303\\251' > 'sp ace'; ln -s a.txt l; "
+        "printf x > \"$(printf 'new\\nline')\"; printf 'a\\r\\nb\\r\\n' > dos; : > empty; chmod +x empty"
+    )
+    run(who, place, "--workspace", str(place), "--", "sh", "-c", script)
+    done = steelyard(who, "sandbox", "diff", str(place), STEELYARD_STATE=str(home / "state"))
+    assert done.returncode == 0, done.stderr
+    (home / "p.diff").write_bytes(done.stdout)
+    for path in before.rglob(".git"):
+        subprocess.run(["rm", "-r", str(path)], check=True)
+    applied = subprocess.run(
+        ["git", "apply", "--unsafe-paths", f"--directory={before}", str(home / "p.diff")],
+        cwd="/",
+        capture_output=True,
+    )
+    assert applied.returncode == 0, (applied.stderr, done.stdout)
+    same = subprocess.run(["diff", "-r", "--no-dereference", "-x", ".git", str(before), str(place)])
+    assert same.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "script", "code", "ended"),
+    [
+        (["--wall", "1"], "sleep 30", 124, "wall_time"),
+        (["--cpu-time", "0.5"], "while :; do :; done", 123, "cpu_time"),
+        (["--output", "64K"], "yes", 121, "output"),
+        (["--memory", "64M"], "exec python3 -c 'x=b\"1\"*(10**8); y=x+x'", 122, "out_of_memory"),
+        ([], "kill -9 $$", 137, "exited"),
+        ([], "exit 124", 124, "exited"),
+    ],
+)
+def test_limits_have_codes_of_their_own(
+    who: str, place: Path, args: list[str], script: str, code: int, ended: str
+) -> None:
+    done = run(who, place, *args, "--json", "--", "sh", "-c", script)
+    assert (done.returncode, document(done)["ended"]) == (code, ended), done.stderr
+
+
+def test_a_program_that_is_not_there_is_127(who: str, place: Path) -> None:
+    assert run(who, place, "--", "no-such-program").returncode == 127
+    assert run(who, place, "--", "/etc/hosts").returncode == 126
+
+
+def test_what_was_started_dies_with_the_command(who: str, place: Path) -> None:
+    mark = f"8{time.time_ns() % 10**6}"
+    done = run(who, place, "--", "sh", "-c", f"setsid sleep {mark} & (sleep {mark} &); echo up")
+    assert done.stdout == b"up\n"
+    found = subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True)
+    assert not found.stdout
+
+
+def test_a_killed_runner_leaves_nothing(who: str, place: Path) -> None:
+    mark = f"9{time.time_ns() % 10**6}"
+    argv = [*interpreter(who), "-m", "steelyard", "sandbox", "run", "--", "sleep", mark]
+    process = subprocess.Popen(argv, env=environment(), cwd="/", stdout=subprocess.DEVNULL)
+    for _ in range(200):
+        if subprocess.run(["pgrep", "-f", f"^sleep {mark}"], capture_output=True).stdout:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the command did not start")
+    process.kill()
+    process.wait()
+    for _ in range(100):
+        if not subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).stdout:
+            return
+        time.sleep(0.05)
+    pytest.fail("the command outlived its runner")
+
+
+def test_the_network_is_not_there(who: str, place: Path) -> None:
+    code = "import socket\ntry: socket.create_connection(('192.0.2.1', 80), 3)\nexcept OSError as e: print(e.errno)"
+    done = run(who, place, "--json", "--", "python3", "-c", code)
+    result = document(done)
+    assert result["stdout"] == "101\n"
+    usage = result["usage"]
+    assert isinstance(usage, dict)
+    assert usage["unreachable"] >= 1
+
+
+def test_collect_takes_data_only(who: str, place: Path, home: Path) -> None:
+    source, target = place, home / "out"
+    (source / "evil").symlink_to("/etc/passwd")
+    (source / "inner").symlink_to("a.txt")
+    (source / "ring").symlink_to("ring")
+    os.mkfifo(source / "pipe")
+    with (source / "huge").open("wb") as f:
+        f.truncate(1 << 40)
+    (home / "outside").write_text("secret")
+    os.link(home / "outside", source / "hard")
+    os.link(source / "a.txt", source / "twin")
+    (source / "set").write_text("x")
+    (source / "set").chmod(0o4755)
+    done = steelyard(who, "sandbox", "collect", str(source), str(target), "--json")
+    assert done.returncode == 0, done.stderr
+    names = {str(p.relative_to(target)) for p in target.rglob("*")}
+    assert names == {"a.txt", "b.bin", "inner", "twin", "set"}
+    assert (target / "set").stat().st_mode & 0o7777 == 0o755
+    refused = {c["path"] for c in json.loads(done.stdout)["refused"]}
+    assert refused == {"evil", "ring", "pipe", "huge", "hard", ".git", ".git/config"}
