@@ -352,6 +352,7 @@ def test_the_key_is_in_no_error_and_in_no_reply() -> None:
     broken = fault_of(saying(http(echo, status="401 Unauthorized")))
     assert broken.kind == "auth"
     assert "[key]" in str(broken)
+    assert broken.__context__ is None, "the text before scrubbing must not hang on the fault"
     reply = asyncio.run(once(saying(http(BODY.replace(b"four", b"your key is sk-topsecret")))))
     assert reply.text == "your key is [key]"
 
@@ -372,6 +373,22 @@ def test_the_key_is_in_no_error_and_in_no_reply() -> None:
 def test_a_base_url_that_cannot_be_is_refused_before_any_call(url: str) -> None:
     with pytest.raises(UserError):
         Client(Endpoint(url))
+
+
+def test_a_key_in_a_header_or_in_the_address_is_as_secret() -> None:
+    async def main() -> None:
+        async with raw(saying(http(b'{"error": "HEADER-KEY and QUERY-KEY"}', status="500 No"))) as server:
+            endpoint = Endpoint(server.url + "?api_key=QUERY-KEY", headers=(("api-key", "HEADER-KEY"),))
+            assert "HEADER-KEY" not in repr(endpoint)
+            client = Client(endpoint)
+            with pytest.raises(Fault) as caught:
+                await client.complete(ASK)
+            await client.aclose()
+            assert b"?api_key=QUERY-KEY HTTP/1.1\r\n" in server.requests[0]
+            assert "QUERY-KEY" not in str(caught.value)
+            assert "HEADER-KEY" not in str(caught.value)
+
+    asyncio.run(main())
 
 
 def test_headers_cannot_be_injected() -> None:

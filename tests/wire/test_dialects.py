@@ -219,6 +219,19 @@ def test_whatever_is_asked_a_server_reads_it_or_says_why_not(name: str, data: st
         assert isinstance(request, Request)
 
 
+def test_an_end_without_a_finish_marker_is_a_fault_and_a_marker_without_an_end_is_not() -> None:
+    word = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
+    stop = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    done = b"data: [DONE]\n\n"
+    for body in (word, word + done, done, b""):
+        with pytest.raises(Fault) as caught:
+            read("openai-chat", body, stream=True)
+        assert caught.value.kind in ("stream_unfinished", "empty_body")
+    for body in (word + stop, word + stop + done, word + stop.rstrip(), word + stop.rstrip() + b"\n"):
+        assert read("openai-chat", body, stream=True).text == "hi"
+    assert read("openai-chat", word + stop, stream=True, clean=False).text == "hi"
+
+
 def test_half_a_surrogate_pair_in_each_of_two_chunks_is_one_character() -> None:
     chunks = [
         b'{"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}',

@@ -179,6 +179,37 @@ def test_a_slow_reader_holds_the_stream_back() -> None:
     assert made < 500, f"{made} pieces of 64 KiB were made for a client that reads none"
 
 
+def test_a_value_from_outside_cannot_start_a_header() -> None:
+    async def main() -> None:
+        async with Server(echo) as server:
+            got = await talk(server, post("/a%0d%0aevil:%20yes", b"ok"))
+            assert b"x-path: /a  evil: yes\r\n" in got
+
+    asyncio.run(main())
+
+
+def test_idle_connections_and_heads_that_never_end_are_closed_but_slow_work_is_not() -> None:
+    async def slow(incoming: Incoming) -> Outgoing:
+        await asyncio.sleep(0.5)
+        return Outgoing(body=b"ok")
+
+    async def main() -> None:
+        async with Server(slow, idle_s=0.1) as server:
+            idle, w1 = await asyncio.open_connection("127.0.0.1", server.port)
+            head, w2 = await asyncio.open_connection("127.0.0.1", server.port)
+            w2.write(b"POST / HTTP/1.1\r\nx: ")
+            work, w3 = await asyncio.open_connection("127.0.0.1", server.port)
+            w3.write(post("/", b""))
+            assert await asyncio.wait_for(work.readuntil(b"ok"), 5)
+            for reader in (idle, head):
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await asyncio.wait_for(reader.readexactly(1), 5)
+            for writer in (w1, w2, w3):
+                writer.close()
+
+    asyncio.run(main())
+
+
 def test_a_port_that_is_taken_is_a_clear_error() -> None:
     async def main() -> None:
         async with Server(echo) as server:

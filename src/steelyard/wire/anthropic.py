@@ -183,7 +183,6 @@ class MessageStream:
             self.finished = bool(text(self._top.get("stop_reason")))
         elif kind == "message_stop":
             self.ended = True
-            self.finished = self.finished or bool(self._blocks)
         return False
 
     def _count(self, value: Json) -> None:

@@ -40,12 +40,12 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where calls go. `secret` is never shown by repr, str or errors; `headers` are sent as they are."""
+    """Where calls go. `secret` and `headers`, which are sent as they are, are not shown by repr and str."""
 
     base_url: str
     dialect: str = "openai-chat"
     secret: str = field(default="", repr=False)
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout_s: float = 120.0
     connect_timeout_s: float = 10.0
     verify_tls: bool = True

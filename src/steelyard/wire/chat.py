@@ -257,22 +257,21 @@ class _Parts:
 
 
 class ChatStream:
-    """A streamed chat completion. Its marker is a `finish_reason`; `[DONE]` ends it."""
+    """A streamed chat completion. Its finish marker is a `finish_reason`: a `[DONE]` without one ends a broken stream
+    as well."""
 
-    __slots__ = ("_parts", "_raw", "_seen", "_usage", "ended", "finished")
+    __slots__ = ("_parts", "_raw", "_usage", "ended", "finished")
 
     def __init__(self) -> None:
         self._parts = _Parts()
         self._raw = ""
         self._usage: Json = {}
-        self._seen = self.ended = self.finished = False
+        self.ended = self.finished = False
 
     def event(self, name: str, data: bytes) -> bool:
         """One chunk."""
         if data.strip() == b"[DONE]":
             self.ended = True
-            # a server may leave out the finish reason, but then it must have said something
-            self.finished = self.finished or self._seen
             return False
         value = obj(decode(data))
         if value.get("error") or name == "error":
@@ -292,7 +291,6 @@ class ChatStream:
             if not isinstance(delta, dict) and isinstance(choice.get("text"), str):
                 here = self._parts.add_message({"content": choice["text"]})
             self._parts.logprobs.extend(_logprobs(choice))
-            self._seen = self._seen or here
             found = found or here
             if reason := text(choice.get("finish_reason")):
                 self._raw, self.finished = reason, True

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -104,7 +104,9 @@ class Client:
                 raise
             return sink.finish(at, clean=whole)
         except Fault as broken:
-            raise self._scrubbed(broken, http) from None
+            scrubbed = self._scrubbed(broken, http)
+        # raised outside of the handler: the unscrubbed one must not hang on it as its context
+        raise scrubbed
 
     async def aclose(self) -> None:
         """Close every connection. Calls in flight end in a Fault."""
@@ -134,6 +136,8 @@ def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
         if name.lower() in _SECRET_HEADERS or "key" in name.lower() or "token" in name.lower()
         for part in (value, value.partition(" ")[2])
     }
+    query = parse_qsl(urlsplit(endpoint.base_url).query)
+    found |= {value for name, value in query if "key" in name.lower() or "token" in name.lower()}
     # a very short "secret" (a local server's dummy key) would tear ordinary words apart
     return tuple(sorted((s for s in found if len(s) >= 6), key=len, reverse=True))
 

@@ -279,7 +279,7 @@ def _reset(text: str, now: float | None) -> float | None:
 
 
 _KEY_LIKE = (
-    r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=*-]{4,}|\b(?:sk|pk|rk|xai|gsk|key)[-_][\w*.-]{6,}|\bAIza[\w-]{10,}"
+    r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=*-]{4,}|\b(?:sk|pk|rk|xai|gsk|key)[-_][\w*.…-]{6,}|\bAIza[\w-]{10,}"
 )
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 

@@ -3,7 +3,8 @@
 `Gate` decides, on times that it is given; no clock, no waiting, so it is tested on made-up time. `Limiter` waits.
 The rule is TCP's with BIC's way back: a 429 multiplies the limit by 0.7, once for all calls that were in flight
 together; a round of successes at the limit takes back a quarter of the way to where the 429 came, later one at a
-time. A `Retry-After` stops new calls until then; a 5xx stops growth for some seconds.
+time. A `Retry-After` stops new calls until then; a 5xx, a timeout or a lost connection stops
+growth for some seconds.
 
 Not covered: limits shared with other processes, which show as 429s and are adapted to like any other.
 """
@@ -23,6 +24,17 @@ _HOLD_S = 5.0
 _BURST_S = 6.0
 """A minute's allowance is handed out evenly; at most this many seconds of it may be saved up."""
 _FOREVER = float("inf")
+_STRAIN = frozenset(
+    {
+        "server_error",
+        "overloaded",
+        "timeout_first_byte",
+        "timeout_body",
+        "connect_timeout",
+        "refused",
+        "connection_lost",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,7 @@ class Gate:
                 self._generation += 1
                 self._successes = 0
                 self._set(now, max(1, int(self.limit * SHRINK)), "429")
-        elif kind in ("server_error", "overloaded"):
+        elif kind in _STRAIN:
             self._pause(now, retry_after)
             self._grow_after = max(self._grow_after, now + _HOLD_S)
             self._successes = 0

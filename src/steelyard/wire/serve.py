@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ from steelyard.errors import UserError
 
 _REASONS = {s.value: s.phrase for s in HTTPStatus}
 _MOST_HEAD_BYTES = 64 << 10
+_LINE = r"[\r\n\0]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ Handler = Callable[[Incoming], Awaitable[Outgoing]]
 
 
 class Server:
-    """Serves `handler` on `host:port`; port 0 takes a free one. An exception of the handler is a plain 500, and
+    """Serves `handler` on `host:port`; port 0 takes a free one. Connections idle for `idle_s` are
+    closed. An exception of the handler is a plain 500, and
     is given to `on_error`."""
 
     def __init__(
@@ -65,10 +68,12 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 0,
         max_body: int = 64 << 20,
+        idle_s: float = 75.0,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.handler, self._host, self._port = handler, host, port
-        self.max_body, self.on_error = max_body, on_error
+        self.max_body, self.on_error, self._idle_s = max_body, on_error, idle_s
+        self._sweeper: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self.connections: set[_ServerConnection] = set()
 
@@ -97,9 +102,20 @@ class Server:
                 fix="choose another port, or 0",
             ) from None
         self._port = self._server.sockets[0].getsockname()[1]
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Close connections that are owed nothing for `idle_s`, also those that trickle a head."""
+        loop = asyncio.get_running_loop()
+        for connection in list(self.connections):
+            if connection.task is None and loop.time() - connection.since > self._idle_s:
+                connection.close()
+        self._sweeper = loop.call_later(max(self._idle_s / 5, 0.05), self._sweep)
 
     async def aclose(self) -> None:
         """Stop listening, cancel what is being answered, close every connection."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
@@ -126,6 +142,7 @@ class _ServerConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._queue: deque[tuple[Incoming, bool]] = deque()
         self.task: asyncio.Task[None] | None = None
+        self.since = 0.0  # when it last became idle
         self._can_write = asyncio.Event()
         self._can_write.set()
         self._new_message()
@@ -142,6 +159,7 @@ class _ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.since = asyncio.get_running_loop().time()
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -244,6 +262,7 @@ class _ServerConnection(asyncio.Protocol):
                 self._transport.resume_reading()
         finally:
             self.task = None
+            self.since = asyncio.get_running_loop().time()
 
     async def _answer(self, incoming: Incoming, *, keep: bool) -> None:
         assert self._transport is not None
@@ -297,6 +316,7 @@ class _ServerConnection(asyncio.Protocol):
 
 
 def _head(status: int, content_type: str, headers: tuple[tuple[str, str], ...], framing: bytes) -> bytes:
-    more = "".join(f"{k}: {v}\r\n" for k, v in headers)
+    # a line break in a value would start a header, or an answer, of somebody else's making
+    more = "".join(f"{k}: {re.sub(_LINE, ' ', v)}\r\n" for k, v in headers)
     line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\ncontent-type: {content_type}\r\n{more}"
     return line.encode("latin-1", "replace") + framing + b"\r\n"
