@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelyard.decide.columns import from_columns
+from steelyard.decide.columns import Reading, from_columns
 from steelyard.errors import DataError, RowsError, UserError
 
 GOOD = {
@@ -112,10 +112,27 @@ def test_empty_and_half_tables_are_refused(table: dict[str, list[object]]) -> No
 
 def test_columns_can_be_left_out_or_forced() -> None:
     table = GOOD | {"answer": ["w", "x", "y", "z"]}
-    assert not from_columns(table, ignore=["answer"]).conditions
-    assert "answer" in (from_columns(table, conditions=["answer"]).conditions or {})
+    assert not from_columns(table, Reading(ignore=("answer",))).conditions
+    assert "answer" in (from_columns(table, Reading(conditions=("answer",))).conditions or {})
     with pytest.raises(DataError, match="no column"):
-        from_columns(table, conditions=["anser"])
+        from_columns(table, Reading(conditions=("anser",)))
+
+
+def test_columns_can_be_given_their_role_by_name() -> None:
+    table = {
+        "id": ["a", "b"],
+        "score": [0.4, 9],
+        "score_binarized": [0, 1],
+        "alias": ["x", "x"],
+        "note": ["q", "r"],
+    }
+    reading = Reading(rename={"score": "score_binarized", "contestant": "alias"}, ignore_rest=True)
+    got = from_columns(table, reading)
+    assert got.score.tolist() == [0, 1]
+    assert got.names == ("x",)
+    assert not got.conditions
+    with pytest.raises(DataError, match="did you mean score_binarized"):
+        from_columns(table, Reading(rename={"score": "score_binarised"}))
 
 
 def test_unknown_contestants_are_refused_with_the_nearest() -> None:
@@ -125,8 +142,8 @@ def test_unknown_contestants_are_refused_with_the_nearest() -> None:
 
 def test_bounds_may_be_others_or_none() -> None:
     table = {"task": ["a", "b"], "score": [55, 70]}
-    assert from_columns(table, bounds=(0, 100)).bounds == (0, 100)
-    assert from_columns(table, bounds=None).score.tolist() == [55, 70]
+    assert from_columns(table, Reading(bounds=(0, 100))).bounds == (0, 100)
+    assert from_columns(table, Reading(bounds=None)).score.tolist() == [55, 70]
 
 
 @settings(max_examples=50, deadline=None)

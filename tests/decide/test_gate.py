@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import xml.etree.ElementTree as ET
-
 import numpy as np
 import pytest
 from tests.decide.tables import columns, planted
 
 from steelyard.decide.columns import from_columns
 from steelyard.decide.gate import GateReport, gate
-from steelyard.decide.report import clean, gate_lines, junit, markdown, plain
 from steelyard.decide.rules import Outcome, Tier, rules_from
 from steelyard.errors import DataError, ExitCode, PlanError
 from steelyard.unknown import Unknown
@@ -184,30 +180,3 @@ def test_unknown_names_are_refused() -> None:
 def test_a_bad_rule_is_refused_with_its_key(rule: object, says: str) -> None:
     with pytest.raises(PlanError, match=says):
         rules_from(rule)
-
-
-def test_junit_is_xml_that_never_calls_undecided_a_pass() -> None:
-    rates = old_new(0.0, 40) | {"bad": np.clip(BASE[:40] - 0.6, 0, 1)}
-    root = ET.fromstring(junit(run(rates, RULE)))
-    assert root.attrib["failures"] == "2"
-    kinds = {f.attrib["type"] for f in root.iter("failure")}
-    assert kinds == {"undecided", "regression"}
-
-
-def test_hostile_names_do_nothing_in_any_output() -> None:
-    name = '<b>|x|\x1b[31m\u202e"&*'
-    got = run({"old": BASE[:50], name: BASE[:50]}, RULE)
-    ET.fromstring(junit(got))
-    for text in (junit(got), markdown(got), "\n".join(gate_lines(got))):
-        assert "\x1b" not in text
-        assert "\u202e" not in text
-    assert "\\<b\\>\\|x\\|" in markdown(got)
-    assert clean("a\nb") == "a\\nb"
-
-
-def test_json_names_methods_and_never_turns_unknown_into_null() -> None:
-    got = plain(run(old_new(0.1), RULE, ungraded={"new": 1.0}))
-    text = json.dumps(got, allow_nan=False)
-    assert '"unknown": "not judged"' in text
-    assert '"outcome": "infrastructure"' in text
-    assert '"method"' in json.dumps(plain(run(old_new(0.1), RULE)), allow_nan=False)

@@ -19,6 +19,9 @@ COMMANDS: dict[str, str] = {
     "verify": "Check that no row of the ledger was altered.",
     "sandbox": "Run commands in isolation; see and take what they changed.",
     "doctor": "Check what this machine gives.",
+    "compare": "Better, worse, equivalent or undecided against a baseline.",
+    "gate": "Hold results against a rule file; the exit code is the verdict.",
+    "select": "The cheapest sufficient contestant of every stage of a pipeline.",
     "serve-models": "Serve the embedded models over HTTP, on loopback.",
 }
 """Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from steelyard.decide.results import Bounds, Results, nearest
 from steelyard.errors import DataError, RowsError
 from steelyard.stats.base import BoolArray, Coded, FloatArray, IntArray, codes, nested, no_repeats
+
+Column = Sequence[object] | NDArray[np.generic]
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "task": ("task_id", "sample", "sample_id", "id", "question", "question_id", "item", "doc_id", "case"),
@@ -26,6 +29,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "outcome": (),
     "cost": ("cost_usd", "usd", "price"),
     "seconds": ("latency", "latency_s", "duration", "duration_s", "elapsed", "time_s"),
+    "minutes": ("human_minutes",),
 }
 """Column names that are read, and what other tools call them."""
 
@@ -38,23 +42,35 @@ _OUTCOMES = ("passed", "failed", "partial", "abstained", "ungraded")
 _MOST_LEVELS = 50
 
 
-def from_columns(
-    columns: Mapping[str, Sequence[object] | NDArray[np.generic]],
-    *,
-    bounds: Bounds | None = (0.0, 1.0),
-    conditions: Iterable[str] = (),
-    ignore: Iterable[str] = (),
-    source: str = "",
-) -> Results:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a table.
+
+    bounds: a score's least and greatest value, None for unbounded scores. rename: role to column name,
+    where the name alone does not tell. conditions: columns that are conditions whatever they hold. ignore:
+    columns to leave out; ignore_rest leaves out every column that is not known.
+    """
+
+    bounds: Bounds | None = (0.0, 1.0)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    ignore_rest: bool = False
+
+
+DEFAULT = Reading()
+
+
+def from_columns(columns: Mapping[str, Column], reading: Reading = DEFAULT, *, source: str = "") -> Results:
     """Check columns of equal length and make a `Results`; every refusal names columns or rows.
 
     Needed: `task` and `score` (or names in ALIASES). Without `contestant` all rows are one contestant;
     without `trial` rows of one task and contestant are numbered as they come. An empty score is ungraded;
     NaN and infinity are refused. Columns that are not known become conditions when they are constant within
-    a task and have few values; others are refused unless named in `ignore`.
+    a task and have few values; others are refused unless left out by name.
     """
     try:
-        return _from_columns(columns, bounds, tuple(conditions), frozenset(ignore), source)
+        return _from_columns(columns, reading, source)
     except RowsError as e:
         raise RowsError(_at(e.message, source), rows=e.rows, wanted=e.wanted, got=e.got, fix=e.fix) from e
 
@@ -64,14 +80,27 @@ def _at(message: str, source: str) -> str:
     return f"{source}: {message}" if source and not message.startswith(source) else message
 
 
-def _from_columns(
-    columns: Mapping[str, Sequence[object] | NDArray[np.generic]],
-    bounds: Bounds | None,
-    conditions: tuple[str, ...],
-    ignore: frozenset[str],
-    source: str,
-) -> Results:
-    chosen, notes = _roles([c for c in columns if c not in ignore], conditions, source)
+def renamed(columns: Mapping[str, Column], reading: Reading, source: str = "") -> dict[str, Column]:
+    """The columns under their roles' names; a column that stood under a role's name before is left out."""
+    for role, name in reading.rename.items():
+        if name not in columns:
+            fix = nearest(name, list(columns))
+            raise DataError(
+                f"no column {name!r} for {role}", where=source, wanted=", ".join(columns), fix=fix
+            )
+    taken = set(reading.rename.values())
+    kept = {
+        n: c
+        for n, c in columns.items()
+        if n not in taken and n not in reading.rename and n not in reading.ignore
+    }
+    return {**{role: columns[name] for role, name in reading.rename.items()}, **kept}
+
+
+def _from_columns(given: Mapping[str, Column], reading: Reading, source: str) -> Results:
+    columns = renamed(given, reading, source)
+    bounds, conditions = reading.bounds, reading.conditions
+    chosen, notes = _roles(list(columns), reading, source)
     for needed in ("task", "score"):
         if needed not in chosen.values():
             raise DataError(
@@ -115,14 +144,16 @@ def _from_columns(
         conditions=found,
         cost=_amounts(by_role.get("cost"), "cost"),
         seconds=_amounts(by_role.get("seconds"), "seconds"),
+        minutes=_amounts(by_role.get("minutes"), "minutes"),
         bounds=bounds,
         source=source,
         notes=(*notes, *trial_notes),
     )
 
 
-def _roles(names: Sequence[str], conditions: Sequence[str], source: str) -> tuple[dict[str, str], list[str]]:
+def _roles(names: Sequence[str], reading: Reading, source: str) -> tuple[dict[str, str], list[str]]:
     """Column name to role; "?" for a possible condition."""
+    conditions = reading.conditions
     chosen: dict[str, str] = {}
     notes: list[str] = []
     lowered = {name: name.strip().lower().replace(" ", "_") for name in names}
@@ -141,7 +172,7 @@ def _roles(names: Sequence[str], conditions: Sequence[str], source: str) -> tupl
                 notes.append(f"column {match} is read as {role}")
                 break
     for name in names:
-        if name in chosen:
+        if name in chosen or (reading.ignore_rest and name not in conditions):
             continue
         near = difflib.get_close_matches(
             lowered[name], [r for r in ALIASES if r not in chosen.values()], 1, 0.8
@@ -163,7 +194,7 @@ def _roles(names: Sequence[str], conditions: Sequence[str], source: str) -> tupl
     return chosen, notes
 
 
-def _labels(column: Sequence[object] | NDArray[np.generic], name: str) -> Coded:
+def _labels(column: Column, name: str) -> Coded:
     if isinstance(column, np.ndarray) and column.dtype.kind in "iub":
         found = codes(column, name)
         # in order of first appearance, as other labels: sequential methods read the table in its order
@@ -185,9 +216,7 @@ def _one(rows: int) -> Coded:
     return Coded(np.zeros(rows, dtype=np.int64), ("contestant",))
 
 
-def _trials(
-    column: Sequence[object] | NDArray[np.generic] | None, task: Coded, who: Coded
-) -> tuple[IntArray, tuple[str, ...]]:
+def _trials(column: Column | None, task: Coded, who: Coded) -> tuple[IntArray, tuple[str, ...]]:
     if column is None:
         cell = task.index * who.size + who.index
         order = np.argsort(cell, kind="stable")
@@ -206,8 +235,8 @@ def _trials(
 
 
 def _scores(
-    column: Sequence[object] | NDArray[np.generic],
-    outcome: Sequence[object] | NDArray[np.generic] | None,
+    column: Column,
+    outcome: Column | None,
     bounds: Bounds | None,
 ) -> tuple[FloatArray, BoolArray, BoolArray]:
     score, graded = _numbers(
@@ -235,9 +264,7 @@ def _scores(
     return score, graded, abstained
 
 
-def _numbers(
-    column: Sequence[object] | NDArray[np.generic], name: str, fix: str
-) -> tuple[FloatArray, BoolArray]:
+def _numbers(column: Column, name: str, fix: str) -> tuple[FloatArray, BoolArray]:
     """Values and which are there; text such as "true" or "passed" counts, empty is missing, NaN is
     refused."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
@@ -262,9 +289,7 @@ def _numbers(
     return values, there
 
 
-def _slow_numbers(
-    column: Sequence[object] | NDArray[np.generic], name: str, fix: str
-) -> tuple[FloatArray, BoolArray]:
+def _slow_numbers(column: Column, name: str, fix: str) -> tuple[FloatArray, BoolArray]:
     values, there, bad = np.zeros(len(column)), np.ones(len(column), dtype=np.bool_), []
     for i, x in enumerate(column):
         text = "" if x is None else str(x).strip().lower()
@@ -283,7 +308,7 @@ def _slow_numbers(
     return values, there
 
 
-def _amounts(column: Sequence[object] | NDArray[np.generic] | None, name: str) -> FloatArray | None:
+def _amounts(column: Column | None, name: str) -> FloatArray | None:
     if column is None:
         return None
     values, there = _numbers(column, name, "leave it empty where it is not known")
@@ -294,7 +319,7 @@ def _amounts(column: Sequence[object] | NDArray[np.generic] | None, name: str) -
 
 
 def _conditions(
-    extra: Mapping[str, Sequence[object] | NDArray[np.generic]],
+    extra: Mapping[str, Column],
     task: Coded,
     named: Sequence[str],
     source: str,

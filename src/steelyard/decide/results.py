@@ -22,8 +22,9 @@ Bounds = tuple[float, float]
 class Results:
     """Trials. Arrays have shape (rows,); `score` is 0 where not `graded`, and must not be read there.
 
-    `cost` and `seconds` are NaN where unknown, None when no column gives them. `bounds` are a score's least
-    and greatest value, None for unbounded scores. `conditions` maps a declared condition to its column.
+    `cost`, `seconds` and `minutes` (a skilled person's, by task) are NaN where unknown, None when no column
+    gives them. `bounds` are a score's least and greatest value, None for unbounded scores. `conditions`
+    maps a declared condition to its column.
     """
 
     task: Coded
@@ -37,6 +38,7 @@ class Results:
     conditions: Mapping[str, Coded] | None = None
     cost: FloatArray | None = None
     seconds: FloatArray | None = None
+    minutes: FloatArray | None = None
     bounds: Bounds | None = (0.0, 1.0)
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -73,6 +75,7 @@ class Results:
             conditions={k: _recode(c, at) for k, c in (self.conditions or {}).items()},
             cost=None if self.cost is None else self.cost[at],
             seconds=None if self.seconds is None else self.seconds[at],
+            minutes=None if self.minutes is None else self.minutes[at],
         )
 
     def of(self, names: Iterable[str]) -> Results:

@@ -1,0 +1,115 @@
+"""Where results come from: a file of any tool, or a run of the ledger. Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from steelyard.cli.common import open_place
+from steelyard.errors import UsageError
+
+if TYPE_CHECKING:
+    from steelyard.decide.columns import Reading
+    from steelyard.decide.results import Results
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """SOURCE and how to read it."""
+
+    source: str
+    place: str | None
+    bounds: tuple[float, float] | None
+    unbounded: bool
+    column: tuple[str, ...]
+    condition: tuple[str, ...]
+    ignore: tuple[str, ...]
+    ignore_rest: bool
+    where: tuple[str, ...]
+
+
+KEYS = ("source", "place", "bounds", "unbounded", "column", "condition", "ignore", "ignore_rest", "where")
+
+
+def source_options(function: F) -> F:
+    """SOURCE, --ledger and the options that say how a table is read."""
+    for option in reversed(
+        (
+            click.argument("source"),
+            click.option("--ledger", "place", metavar="PLACE", default=None, help="Ledger of the run SOURCE."),
+            click.option("--bounds", type=(float, float), default=None, metavar="LOW HIGH",
+                         help="A score's least and greatest value [default: 0 1]."),
+            click.option("--unbounded", is_flag=True, help="Scores have no bounds."),
+            click.option("--column", multiple=True, metavar="ROLE=NAME", help="Read column NAME as ROLE."),
+            click.option("--condition", multiple=True, metavar="NAME", help="This column is a condition."),
+            click.option("--ignore", multiple=True, metavar="NAME", help="Leave this column out."),
+            click.option("--ignore-rest", is_flag=True, help="Leave out every column that is not known."),
+            click.option("--where", multiple=True, metavar="NAME=VALUE", help="Only rows with this value."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def split_source(options: dict[str, object]) -> tuple[Source, dict[str, object]]:
+    """The shared options as a `Source`, and the command's own."""
+    return Source(**{k: options[k] for k in KEYS}), {k: v for k, v in options.items() if k not in KEYS}  # type: ignore[arg-type] # click checked them
+
+
+def load(source: Source, *, amounts: bool = False) -> Results:
+    """The results of a file, or else of a run of the ledger. `amounts`: cost and seconds are needed, too."""
+    # lazy: `--help` must not load numpy
+    from steelyard.ledger.tables import is_file_name, results_of_file, results_of_run
+
+    pairs = [pair(w, "--where") for w in source.where]
+    path = Path(source.source)
+    if is_file_name(path):
+        found = results_of_file(path, reading(source))
+    else:
+        found = results_of_run(open_place(source.place, create=False), source.source, amounts=amounts)
+    return found.where(dict(pairs)) if pairs else found
+
+
+def reading(source: Source) -> Reading:
+    """How the table is read."""
+    # lazy: `--help` must not load numpy
+    from steelyard.decide.columns import Reading
+
+    return Reading(
+        bounds=None if source.unbounded else (source.bounds or (0.0, 1.0)),
+        rename=dict(pair(c, "--column") for c in source.column),
+        conditions=source.condition,
+        ignore=source.ignore,
+        ignore_rest=source.ignore_rest,
+    )
+
+
+def pair(text: str, option: str) -> tuple[str, str]:
+    """NAME=VALUE taken apart."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"{option} {text}", wanted="NAME=VALUE")
+    return name, value
+
+
+def read_yaml(path: Path) -> object:
+    """A YAML (or JSON) document. Raises PlanError with the line."""
+    # lazy: only commands with a rule or pipeline file need it
+    import yaml
+
+    from steelyard.errors import PlanError
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+        raise PlanError("not YAML", where=where, got=str(getattr(e, "problem", e))) from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise PlanError("cannot be read", where=str(path), got=str(e)) from e

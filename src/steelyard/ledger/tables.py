@@ -1,0 +1,356 @@
+"""Tables of results and votes from files of any tool, and from runs, as columns that `decide` and `stats`
+take.
+
+Does not judge and guesses no meaning beyond column names (`decide.columns`). Reads CSV, TSV, JSON lines,
+JSON (a list of objects), each also gzipped, and Parquet (with the `parquet` extra). Text is UTF-8, with or
+without a mark. Refusals name the file and, where there are lines, the lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steelyard.decide.columns import DEFAULT, Column, Reading, from_columns
+from steelyard.decide.results import Results
+from steelyard.errors import DataError, RowsError
+from steelyard.ledger.base import Ledger, TrialRow
+from steelyard.schema.score import Outcome
+from steelyard.stats.base import Coded, IntArray
+
+MOST_BYTES = 2_000_000_000
+"""Of a file, unpacked: a gzipped bomb must not fill the memory."""
+
+_FORMATS = {
+    ".csv": "csv", ".tsv": "tsv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of equal length. `lines[row]` is where a row begins in the file, None for formats without
+    lines."""
+
+    columns: Mapping[str, Column]
+    source: str
+    lines: Sequence[int] | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+
+def read_table(path: Path) -> Table:
+    """The table in a file, by its name's ending. Raises DataError for what cannot be read, with the line."""
+    form = _form(path)
+    if not form:
+        known = ", ".join(_FORMATS)
+        raise DataError(
+            "not a table", where=str(path), wanted=f"a file named {known} (.gz too)", got=path.name
+        )
+    if not path.is_file():
+        raise DataError("no such file", where=str(path))
+    if form == "parquet":
+        return _parquet(path)
+    text = _text(path)
+    if not text.strip():
+        raise DataError("the file is empty", where=str(path), wanted="a header and at least one row")
+    if form in ("csv", "tsv"):
+        return _csv(text, str(path), "\t" if form == "tsv" else None)
+    return _jsonl(text, str(path)) if form == "jsonl" else _json(text, str(path))
+
+
+def is_file_name(path: Path) -> bool:
+    """Whether this names a table in a file rather than a run: by its ending, or because it is there."""
+    return bool(_form(path)) or path.is_file()
+
+
+def _form(path: Path) -> str:
+    endings = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    return _FORMATS.get(endings[-1], "") if endings else ""
+
+
+def results_of_file(path: Path, reading: Reading = DEFAULT) -> Results:
+    """Read and check a file of results; bad rows are named by their lines."""
+    table = read_table(path)
+    try:
+        return from_columns(table.columns, reading, source=str(path))
+    except RowsError as e:
+        raise located(e, table) from e
+
+
+def located(error: RowsError, table: Table) -> DataError:
+    """The error with line numbers of the file in place of row numbers."""
+    if table.lines is None:
+        return error
+    lines = [table.lines[r] for r in error.rows]
+    shown = ", ".join(str(n) for n in lines[:5]) + (f" and {len(lines) - 5} more" if len(lines) > 5 else "")
+    message = error.message.split(" (row", 1)[0].removeprefix(f"{table.source}: ")
+    word = "line" if len(lines) == 1 else "lines"
+    return DataError(
+        message, where=f"{table.source}, {word} {shown}", wanted=error.wanted, got=error.got, fix=error.fix
+    )
+
+
+def results_of_run(ledger: Ledger, run: str, *, amounts: bool = False) -> Results:
+    """The trials of a run. `amounts` also reads cost (dollars) and seconds, which needs every reply: slower.
+
+    Planned trials that have no score are rows without a grade, so that coverage is that of the plan. In a
+    run that repeats until an interval is narrow only trials that were sent count, and a note says how they
+    were spent.
+    """
+    info = ledger.find(run)
+    plan = ledger.plan(info.run)
+    kept = ledger.suites(info.run)
+    tasks = [s.task(i) for s in kept for i in range(len(s))]
+    suites = [u for u, s in enumerate(kept) for _ in range(len(s))]
+    n_c, n_t = len(plan.contestants), len(tasks)
+    if amounts:
+        rows = [_amount_row(r) for r in ledger.trials(info.run)]
+    else:
+        rows = [(c, t, k, outcome, value, None, None) for c, t, k, outcome, value in ledger.scores(info.run)]
+    notes = []
+    if plan.trials.until is None:
+        seen = {(r[0], r[1], r[2]) for r in rows}
+        every = ((c, t, k) for c in range(n_c) for t in range(n_t) for k in range(plan.trials.count))
+        rows += [(*cell, int(Outcome.UNGRADED), None, None, None) for cell in every if cell not in seen]
+    else:
+        notes.append(
+            "trials were spent where results wavered: means over all of them lean a little, see the run's own"
+        )
+    if not rows:
+        raise DataError("the run has no trial yet", where=info.run)
+    c, t, k, outcome = (np.array([r[i] for r in rows], dtype=np.int64) for i in range(4))
+    graded = (outcome != int(Outcome.UNGRADED)) & np.array([r[4] is not None for r in rows])
+    facets = sorted({name for task in tasks for name in task.conditions})
+    clustered = any(task.cluster for task in tasks)
+    names = [u.name for u in plan.suites]
+    task_names = [
+        f"{names[s]}/{x.id}" if len(names) > 1 else x.id for s, x in zip(suites, tasks, strict=True)
+    ]
+    cluster_names = [f"{s}/{x.cluster}" if x.cluster else f"{s}#{i}"
+                     for i, (s, x) in enumerate(zip(suites, tasks, strict=True))]  # fmt: skip
+    minutes = np.array([np.nan if x.human_minutes is None else x.human_minutes for x in tasks])
+    return Results(
+        task=_labelled(t, task_names),
+        contestant=_labelled(c, [x.name for x in plan.contestants]),
+        trial=k,
+        score=np.array([r[4] if g else 0.0 for r, g in zip(rows, graded, strict=True)], dtype=np.float64),
+        graded=graded,
+        abstained=outcome == int(Outcome.ABSTAINED),
+        cluster=_labelled(t, cluster_names) if clustered else None,
+        suite=_labelled(np.array(suites)[t], names),
+        conditions={f: _labelled(t, [x.conditions.get(f, "(empty)") for x in tasks]) for f in facets},
+        cost=np.array([np.nan if r[5] is None else r[5] for r in rows]) if amounts else None,
+        seconds=np.array([np.nan if r[6] is None else r[6] for r in rows]) if amounts else None,
+        minutes=minutes[t] if np.isfinite(minutes).any() else None,
+        source=f"run {info.run}",
+        notes=tuple(notes),
+    )
+
+
+def _amount_row(row: TrialRow) -> tuple[int, int, int, int, float | None, float | None, float | None]:
+    outcome = int(Outcome.UNGRADED) if row.score is None else int(row.score.outcome)
+    value = None if row.score is None else row.score.value
+    cost = None if row.cost_pusd is None else row.cost_pusd / 1e12
+    timing = None if row.reply is None else row.reply.timing
+    return row.c, row.t, row.k, outcome, value, cost, None if timing is None else timing.done_ns / 1e9
+
+
+def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:
+    """Codes whose labels all occur and are different, in order of first appearance."""
+    table: dict[str, int] = {}
+    place = np.full(len(labels), -1, dtype=np.int64)
+    _, first = np.unique(index, return_index=True)
+    for at in np.sort(first):
+        i = int(index[at])
+        place[i] = table.setdefault(labels[i], len(table))
+    return Coded(place[index], tuple(table))
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            with gzip.open(io.BytesIO(raw)) as stream:
+                raw = stream.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise DataError(
+                "the file is too large", where=str(path), wanted=f"up to {MOST_BYTES} bytes unpacked"
+            )
+        return raw.decode("utf-8-sig")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
+        raise DataError("the file is cut or not gzip", where=str(path), got=str(e)) from e
+    except UnicodeDecodeError as e:
+        line = raw[: e.start].count(b"\n") + 1
+        raise DataError(
+            "not UTF-8 text",
+            where=f"{path}:{line}",
+            got=f"byte {raw[e.start]:#04x}",
+            fix="save the file as UTF-8",
+        ) from e
+    except OSError as e:
+        raise DataError("cannot be read", where=str(path), got=str(e)) from e
+
+
+def _csv(text: str, source: str, delimiter: str | None) -> Table:
+    head = text.split("\n", 1)[0]
+    if delimiter is None:
+        # spreadsheets of half of the world write semicolons
+        delimiter = max(",;\t", key=head.count)
+    # a column of long answers is no reason to refuse the others; the file's size is bounded already
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, lines, start = [], [], 1
+    try:
+        header = [name.strip() for name in next(reader)]
+        start = reader.line_num + 1
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(start)
+            start = reader.line_num + 1
+    except csv.Error as e:
+        raise DataError("broken CSV", where=f"{source}:{start}", got=str(e), fix="check the quotes") from e
+    twice = {name for name in header if header.count(name) > 1}
+    if twice or "" in header:
+        got = ", ".join(sorted(twice)) or f"an empty name in {header}"
+        raise DataError(
+            "column names", where=f"{source}:1", wanted="each once", got=got, fix="rename the columns"
+        )
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(header):
+            raise DataError(
+                "a row with another number of fields", where=f"{source}:{line}",
+                wanted=f"{len(header)} fields ({delimiter!r} between)", got=str(len(row)), fix="quote such fields",
+            )  # fmt: skip
+    if not rows:
+        raise DataError("the table has no rows", where=source, wanted="a header and at least one row")
+    columns = dict(zip(header, (list(c) for c in zip(*rows, strict=True)), strict=True))
+    return Table(columns, source, lines)
+
+
+def _jsonl(text: str, source: str) -> Table:
+    objects, lines = [], []
+    # not splitlines: JSON strings may hold other line separators of Unicode
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            objects.append(_object(line, f"{source}:{number}"))
+            lines.append(number)
+    return Table(_columns(objects), source, lines)
+
+
+def _json(text: str, source: str) -> Table:
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as e:
+        raise DataError("broken JSON", where=source, got=str(e)) from e
+    if not isinstance(value, list) or not value or not all(isinstance(x, dict) for x in value):
+        raise DataError(
+            "not a table", where=source, wanted="a list of objects, one a trial", got=type(value).__name__,
+            fix="steelyard doctor FILE says what it is",
+        )  # fmt: skip
+    return Table(_columns(value), source)
+
+
+def _object(line: str, where: str) -> dict[str, object]:
+    try:
+        value = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as e:
+        raise DataError("broken JSON", where=where, got=str(e)) from e
+    if not isinstance(value, dict):
+        raise DataError(
+            "not an object", where=where, wanted='{"task": ..., "score": ...}', got=type(value).__name__
+        )
+    return value
+
+
+def _columns(objects: Iterable[Mapping[str, object]]) -> dict[str, Column]:
+    """Columns of all keys; what an object lacks, or a nested value, is None or its JSON text."""
+    listed = list(objects)
+    names = dict.fromkeys(name for o in listed for name in o)
+    return {str(name): [_flat(o.get(name)) for o in listed] for name in names}
+
+
+def _flat(value: object) -> object:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+
+def _parquet(path: Path) -> Table:
+    try:
+        # lazy: pyarrow is an optional extra, and takes 0.3 s to load
+        import pyarrow.parquet as pq
+    except ImportError as e:
+        raise DataError(
+            "Parquet needs pyarrow", where=str(path), fix="pip install 'steelyard[parquet]', or save as CSV"
+        ) from e
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError) as e:  # pyarrow's own errors derive from these
+        raise DataError("not a Parquet file", where=str(path), got=str(e).split("\n", 1)[0]) from e
+    return Table({name: table.column(name).to_pylist() for name in table.column_names}, str(path))
+
+
+def votes_columns(table: Table, rename: Mapping[str, str]) -> dict[str, Column]:
+    """The columns of a table of votes by role: model_a, model_b, winner, and prompt, voter where there are.
+
+    Other numeric columns stay under their names: they may be used as style features.
+    """
+    found: dict[str, Column] = {}
+    for role, names in VOTE_ROLES.items():
+        name = rename.get(role) or next((n for n in (role, *names) if n in table.columns), None)
+        if name is not None and name not in table.columns:
+            raise DataError(
+                f"no column {name!r} for {role}", where=table.source, wanted=", ".join(table.columns)
+            )
+        if name is not None:
+            found[role] = table.columns[name]
+    for role in ("model_a", "model_b", "winner"):
+        if role not in found:
+            raise DataError(
+                f"no {role} column", where=table.source, wanted=f"{role} (or {', '.join(VOTE_ROLES[role])})",
+                got=", ".join(table.columns), fix=f"name it with --column {role}=NAME",
+            )  # fmt: skip
+    return found
+
+
+VOTE_ROLES: Mapping[str, tuple[str, ...]] = {
+    "model_a": ("left", "a", "contestant_a"),
+    "model_b": ("right", "b", "contestant_b"),
+    "winner": ("vote", "choice", "preference"),
+    "prompt": ("prompt_id", "question", "question_id", "task"),
+    "voter": ("worker", "judge", "user", "annotator"),
+}
+
+
+def is_votes(table: Table) -> bool:
+    """Whether the table looks like votes rather than results."""
+    return all(any(n in table.columns for n in (r, *VOTE_ROLES[r])) for r in ("model_a", "model_b", "winner"))
+
+
+def feature_columns(table: Table, names: Sequence[str]) -> dict[str, Sequence[float]]:
+    """Numeric style features (side a minus side b), refused by line where they are not numbers."""
+    found: dict[str, Sequence[float]] = {}
+    for name in names:
+        if name not in table.columns:
+            raise DataError(f"no column {name!r}", where=table.source, wanted=", ".join(table.columns))
+        values, bad = [], []
+        for row, value in enumerate(table.columns[name]):
+            try:
+                values.append(float(value))
+            except (TypeError, ValueError):
+                bad.append(row)
+        if bad:
+            raise located(RowsError(f"{name} is not a number", rows=tuple(bad), wanted="numbers"), table)
+        found[name] = values
+    return found
