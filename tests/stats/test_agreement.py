@@ -1,0 +1,150 @@
+"""Kappa and alpha: textbook values, invariances, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steelyard.errors import DataError, RowsError
+from steelyard.stats.agreement import cohen_kappa, confusion
+from steelyard.stats.alpha import krippendorff_alpha
+from steelyard.stats.base import Interval
+from steelyard.unknown import Unknown
+
+# Krippendorff (2011), four observers, twelve units; 0 is missing
+OBSERVERS = np.array([
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, 0, 0, 0],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, 0, 3],
+    [0, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, 0],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
+])  # fmt: skip
+
+
+def long_form() -> tuple[list[int], list[int]]:
+    rater, unit = np.nonzero(OBSERVERS)
+    return OBSERVERS[rater, unit].tolist(), unit.tolist()
+
+
+@pytest.mark.parametrize(("metric", "value"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
+def test_alpha_of_the_textbook_example(metric: str, value: float) -> None:
+    found = krippendorff_alpha(*long_form(), metric=metric)  # type: ignore[arg-type]  # literals
+    assert found.value == pytest.approx(value, abs=5e-4)
+    assert isinstance(found.interval, Interval)
+    assert found.interval.low < value < found.interval.high
+    assert (found.n_trials, found.n_tasks) == (40, 11)
+
+
+def test_kappa_of_the_textbook_table() -> None:
+    first = ["yes"] * 25 + ["no"] * 25
+    second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    found = cohen_kappa(first, second)
+    assert found.value == pytest.approx(0.4)
+    # Fleiss, Cohen & Everitt's asymptotic error of this table is 0.1265
+    assert found.se == pytest.approx(0.1265, abs=0.01)
+
+
+def test_weighted_kappa_rewards_near_misses() -> None:
+    first, near, far = [1, 2, 3, 4, 5] * 6, [2, 1, 4, 3, 5] * 6, [5, 1, 3, 2, 4] * 6
+    for weights in ("linear", "quadratic"):
+        one, two = (cohen_kappa(first, x, weights=weights).value for x in (near, far))  # type: ignore[arg-type]  # literals
+        assert one > two  # type: ignore[operator]  # known
+    # quadratic weights on equal margins are Pearson's correlation
+    assert cohen_kappa(first, near, weights="quadratic").value == pytest.approx(
+        np.corrcoef(first, near)[0, 1]
+    )
+
+
+def test_given_order_of_categories_is_used() -> None:
+    first, second = ["bad", "fair", "good"] * 5, ["fair", "good", "good"] * 5
+    ordered = cohen_kappa(first, second, weights="linear", order=["bad", "fair", "good"]).value
+    other = cohen_kappa(first, second, weights="linear", order=["fair", "bad", "good"]).value
+    assert ordered != pytest.approx(other)
+    with pytest.raises(DataError, match="not in the given order"):
+        cohen_kappa(first, second, order=["bad", "good"])
+
+
+def test_perfect_agreement_has_an_interval_below_one() -> None:
+    found = cohen_kappa(["a", "b"] * 25, ["a", "b"] * 25)
+    assert found.value == 1.0
+    assert isinstance(found.interval, Interval)
+    assert 0.65 < found.interval.low < found.interval.high == 1.0
+
+
+def test_what_cannot_be_told_is_unknown() -> None:
+    assert isinstance(cohen_kappa(["a", "a"], ["a", "a"]).value, Unknown)
+    assert isinstance(cohen_kappa(["a", "b"], ["a", "b"], clusters=["c", "c"]).interval, Unknown)
+    assert isinstance(krippendorff_alpha([1, 2, 3], [1, 2, 3]).value, Unknown)
+    assert isinstance(krippendorff_alpha([1, 1, 1, 1], [1, 1, 2, 2]).value, Unknown)
+    assert isinstance(krippendorff_alpha([1, 2, 3], [1, 1, 1]).interval, Unknown)
+
+
+def test_confusion_counts_and_rates() -> None:
+    found = confusion(["y", "y", "n", "n", "n"], ["y", "n", "n", "n", "y"])
+    assert found.labels == ("n", "y")
+    assert found.counts.tolist() == [[2, 1], [1, 1]]
+    assert found.accuracy.value == pytest.approx(0.6)
+    assert found.recall["y"].value == pytest.approx(0.5)
+    assert found.precision["n"].value == pytest.approx(2 / 3)
+
+
+def test_bad_input_names_the_rows() -> None:
+    with pytest.raises(RowsError, match="first rater's label"):
+        cohen_kappa(["a", None], ["a", "b"])
+    with pytest.raises(DataError, match="wrong length"):
+        cohen_kappa(["a"], ["a", "b"])
+    with pytest.raises(DataError, match="no rated items"):
+        cohen_kappa([], [])
+    with pytest.raises(DataError, match="weights: unknown"):
+        cohen_kappa(["a", "b"], ["a", "a"], weights="cubic")  # type: ignore[arg-type]  # the point
+    with pytest.raises(RowsError, match="value"):
+        krippendorff_alpha([1.0, float("nan")], [1, 1], metric="interval")
+    with pytest.raises(DataError, match="metric"):
+        krippendorff_alpha([1, 2], [1, 1], metric="ratio")  # type: ignore[arg-type]  # the point
+
+
+pairs = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 5)), min_size=8, max_size=60)
+
+
+@settings(max_examples=80, deadline=None)
+@given(pairs, st.randoms(use_true_random=False), st.integers(2, 4))
+def test_order_naming_exchange_and_repetition(
+    rows: list[tuple[int, int, int]], random: object, times: int
+) -> None:
+    def kappa(table: list[tuple[int, int, int]]) -> object:
+        one, two, cluster = zip(*table, strict=True)
+        return cohen_kappa(one, two, clusters=cluster)
+
+    base = kappa(rows)
+    if not isinstance(base.interval, Interval):  # type: ignore[attr-defined]  # an Estimate
+        return
+    shuffled = rows.copy()
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random
+    renamed = [((a + 1) % 3, (b + 1) % 3, 9 - c) for a, b, c in rows]
+    exchanged = [(b, a, c) for a, b, c in rows]
+    for other in (shuffled, renamed, exchanged):
+        found = kappa(other)
+        assert found.value == pytest.approx(base.value, abs=1e-9)  # type: ignore[attr-defined]  # an Estimate
+        assert found.interval.low == pytest.approx(base.interval.low, abs=1e-6)  # type: ignore[attr-defined]  # known
+    repeated = kappa(rows * times)
+    assert repeated.interval.width >= base.interval.width * (1 - 1e-9)  # type: ignore[attr-defined]  # known
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 5), min_size=2, max_size=4), min_size=4, max_size=20), st.integers(-3, 3)
+)
+def test_alpha_ignores_unit_names_and_interval_alpha_ignores_shift_and_scale(
+    ratings: list[list[int]], shift: int
+) -> None:
+    values = [v for unit in ratings for v in unit]
+    units = [i for i, unit in enumerate(ratings) for _ in unit]
+    base = krippendorff_alpha(values, units, metric="interval")
+    moved = krippendorff_alpha([3 * v + shift for v in values], [f"u{-u}" for u in units], metric="interval")
+    if isinstance(base.value, Unknown):
+        assert isinstance(moved.value, Unknown)
+        return
+    assert moved.value == pytest.approx(base.value)
+    if isinstance(base.interval, Interval):
+        assert moved.interval.low == pytest.approx(base.interval.low, abs=1e-9)  # type: ignore[union-attr]  # known
