@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any
 
 import msgspec
 import ray
@@ -26,13 +26,6 @@ from steelyard.errors import EndedBy, Fault, PlanError
 from steelyard.schema.contestant import ContestantSpec
 
 _ATTEMPTS_AN_ACTOR = 64
-
-
-class _Handle(Protocol):
-    """What we use of an actor handle (Ray makes its methods at run time)."""
-
-    answer: Any
-    ready: Any
 
 
 class _Host:
@@ -49,7 +42,7 @@ class _Host:
             contestant = build(spec, self._environ)
             await contestant.open()
             self._live.append(contestant)
-        return cast("str", ray.get_runtime_context().get_node_id())
+        return ray.get_runtime_context().get_node_id()
 
     async def answer(self, c: int, ask: Ask) -> Answer | dict[str, Any]:
         """One attempt; a Fault comes back as its fields (an exception would be wrapped and retried by Ray)."""
@@ -68,13 +61,17 @@ class _Host:
 
 
 class RayExecutor:
-    """`address` is `local` (a cluster of this machine alone), `auto`, or `ray://host:port`. One actor a node."""
+    """`address` is `local` (a cluster of this machine alone), `auto`, or `ray://host:port`. One actor a node.
+
+    `nodes` are the ids of the nodes that hold actors, once started.
+    """
 
     def __init__(self, address: str, environ: Mapping[str, str], actors: int | None = None) -> None:
         self._address, self._environ, self._n = address, environ, actors
-        self._actors: list[_Handle] = []
+        self._actors: list[Any] = []
         self._turn = 0
         self._ours = False
+        self.nodes: set[str] = set()
 
     async def start(self, specs: Sequence[ContestantSpec]) -> None:
         """Connect, start actors spread over the nodes, open the contestants there. Raises PlanError."""
@@ -87,7 +84,8 @@ class RayExecutor:
         named = {str(s.config.get("key_env", "")) for s in specs}
         environ = {k: v for k, v in self._environ.items() if k in named}
         encoded = [msgspec.json.encode(s) for s in specs]
-        n = self._n or max(1, len([node for node in ray.nodes() if node["Alive"]]))
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's function has no types
+        n = self._n or max(1, sum(bool(node["Alive"]) for node in nodes))
         actor = ray.remote(_Host).options(
             num_cpus=0,
             max_restarts=-1,
@@ -97,7 +95,7 @@ class RayExecutor:
         )
         self._actors = [actor.remote(encoded, environ) for _ in range(n)]
         try:
-            await asyncio.gather(*(a.ready.remote() for a in self._actors))
+            self.nodes = set(await asyncio.gather(*(a.ready.remote() for a in self._actors)))
         except ray.exceptions.RayTaskError as e:
             raise PlanError("a contestant cannot be opened on a node", got=str(e.cause)[:300]) from e
 

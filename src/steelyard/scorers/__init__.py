@@ -6,6 +6,6 @@ Does not decide. Engines and doors may import it.
 from __future__ import annotations
 
 from steelyard.scorers.base import Caller, Item, Judge, Scorer
-from steelyard.scorers.build import build, check
+from steelyard.scorers.build import build, check, pin
 
-__all__ = ["Caller", "Item", "Judge", "Scorer", "build", "check"]
+__all__ = ["Caller", "Item", "Judge", "Scorer", "build", "check", "pin"]

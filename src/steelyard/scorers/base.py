@@ -48,13 +48,17 @@ class Caller(Protocol):
         ...
 
 
+@runtime_checkable
 class Judge(Protocol):
-    """Judges one item by asking models. An unparsable verdict is ungraded, never a default."""
+    """Judges one item by asking models. An unparsable verdict is ungraded, never a default.
+
+    Calls come one after the other in an order that the item alone decides, so a call's number within its item names it.
+    """
 
     name: str
     version: str
     roles: tuple[str, ...]
 
     async def judge(self, item: Item, call: Caller) -> Score:
-        """The judgement."""
+        """The judgement. Raises the Fault of a call that gave no reply: whoever runs the calls knows what it means."""
         ...

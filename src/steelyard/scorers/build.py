@@ -13,10 +13,18 @@ from steelyard.schema.reply import Reply
 from steelyard.scorers.base import Item, Judge, Scorer
 from steelyard.scorers.choice import Choice, ChoiceOptions
 from steelyard.scorers.common import Options, TextScorer, read_options
+from steelyard.scorers.composite import Composite, CompositeJudge, CompositeOptions, check_options
 from steelyard.scorers.exact import Exact, ExactOptions
+from steelyard.scorers.f1 import F1, F1Options
 from steelyard.scorers.includes import Includes, IncludesOptions
+from steelyard.scorers.json_schema import JsonSchema, JsonSchemaOptions, schema_of
 from steelyard.scorers.numeric import Numeric, NumericOptions
+from steelyard.scorers.pairwise import Pairwise, PairwiseOptions
+from steelyard.scorers.panel import Panel, PanelOptions
+from steelyard.scorers.python import PythonOptions, PythonScorer
 from steelyard.scorers.regex import Regex, RegexOptions
+from steelyard.scorers.rubric import Rubric, RubricOptions
+from steelyard.scorers.tool_calls import ToolCallOptions, ToolCalls
 from steelyard.tasks.suite import Suite
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the options of a scorer
@@ -30,12 +38,53 @@ def _maker(made: Callable[[O, Path | None], Scorer | Judge], options: type[O]) -
     return make
 
 
+def _composite(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
+    options = read_options(spec, CompositeOptions, where)
+    check_options(options)
+    parts = {
+        label: build(s, base_dir=base_dir, where=f"{where}.of.{label}") for label, s in options.of.items()
+    }
+    scorers = {label: p for label, p in parts.items() if isinstance(p, Scorer)}
+    return (
+        CompositeJudge(options, parts) if len(scorers) < len(parts) else Composite(options, scorers, base_dir)
+    )
+
+
+def _panel(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
+    options = read_options(spec, PanelOptions, where)
+    members: dict[str, Judge] = {}
+    for label, inner in options.of.items():
+        member = build(inner, base_dir=base_dir, where=f"{where}.of.{label}")
+        if not isinstance(member, Judge):
+            raise PlanError(
+                "a panel is made of judges", where=f"{where}.of.{label}", wanted="rubric or pairwise",
+                got=member.name, fix="use `composite` to combine scorers with judges",
+            )  # fmt: skip
+        members[label] = member
+    return Panel(options, members)
+
+
+def _judge(made: Callable[[O], Judge], options: type[O]) -> Maker:
+    def make(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
+        return made(read_options(spec, options, where))
+
+    return make
+
+
 MAKERS: Mapping[str, Maker] = {
     "exact": _maker(Exact, ExactOptions),
     "includes": _maker(Includes, IncludesOptions),
     "regex": _maker(Regex, RegexOptions),
     "choice": _maker(Choice, ChoiceOptions),
     "numeric": _maker(Numeric, NumericOptions),
+    "f1": _maker(F1, F1Options),
+    "json_schema": _maker(JsonSchema, JsonSchemaOptions),
+    "tool_calls": _maker(ToolCalls, ToolCallOptions),
+    "python": _maker(PythonScorer, PythonOptions),
+    "composite": _composite,
+    "rubric": _judge(Rubric, RubricOptions),
+    "pairwise": _judge(Pairwise, PairwiseOptions),
+    "panel": _panel,
 }
 
 
@@ -60,6 +109,25 @@ def build(
             fix=f"did you mean `{near[0]}`?" if near else "",
         )
     return maker(spec, base_dir, where)
+
+
+def pin(spec: Mapping[str, object], base_dir: Path) -> dict[str, object]:
+    """The spec with its files nailed down: code by absolute path and hash, schemas written out.
+
+    What a plan keeps of a scorer, so that it judges the same from any folder, or says that a file was changed. Raises
+    PlanError for a file that cannot be read.
+    """
+    out = dict(spec)
+    if out.get("type") == "python":
+        built = build(out, base_dir=base_dir)
+        assert isinstance(built, PythonScorer)
+        return built.pinned()
+    if out.get("type") == "json_schema" and isinstance(out.get("schema"), str):
+        out["schema"] = schema_of(str(out["schema"]), base_dir)
+    parts = out.get("of")
+    if isinstance(parts, dict):
+        out["of"] = {k: pin(v, base_dir) if isinstance(v, dict) else v for k, v in parts.items()}
+    return out
 
 
 def check(scorer: Scorer | Judge, suite: SuiteData, where: str = "scorer") -> None:

@@ -76,9 +76,9 @@ def read_options(spec: Mapping[str, object], options: type[O], where: str) -> O:
     return found
 
 
-def version_of(name: str, code: int, spec: object) -> str:
-    """`name/code+hash`: changes when the scorer's code changes its mind, or its options."""
-    return f"{name}/{code}+{content_hash(spec)[:12]}"
+def version_of(code: int, spec: object) -> str:
+    """`code+hash`: changes when the scorer's code changes its mind, or its options do."""
+    return f"{code}+{content_hash(spec)[:12]}"
 
 
 class TextScorer:
@@ -97,7 +97,7 @@ class TextScorer:
         self.name = options.type
         self.spec: dict[str, object] = msgspec.to_builtins(options)
         self.base_dir = base_dir
-        self.version = version_of(self.name, self.code, self.spec)
+        self.version = version_of(self.code, self.spec)
         self._common = options
         self._phrases = options.abstain if isinstance(options.abstain, tuple) else ()
 
@@ -163,6 +163,14 @@ def passed(extracted: str = "") -> Score:
 def failed(extracted: str = "", explanation: str = "") -> Score:
     """A wrong answer."""
     return Score(Outcome.FAILED, 0.0, extracted=extracted[:SHOWN], explanation=explanation)
+
+
+def of_value(
+    value: float, *, extracted: str = "", explanation: str = "", parts: dict[str, float] | None = None
+) -> Score:
+    """The score of a value in [0, 1]: passed at 1, failed at 0, partial between."""
+    outcome = Outcome.PASSED if value >= 1 else Outcome.FAILED if value <= 0 else Outcome.PARTIAL
+    return Score(outcome, value, extracted=extracted[:SHOWN], explanation=explanation, parts=parts or {})
 
 
 def unreadable(explanation: str) -> Score:
