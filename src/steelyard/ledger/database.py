@@ -39,6 +39,8 @@ class Database(Protocol):
     place: str
     for_update: str
     """Appended to a SELECT inside a transaction to lock the rows that it finds ("" where the write lock does)."""
+    alone: ClassVar[tuple[str, ...]]
+    """Queries that keep every other migration out until the transaction ends (none where the write lock does)."""
     types: ClassVar[dict[str, str]]
     """What the database calls `blob`, `int` and `key` (an integer primary key that counts up by itself)."""
 

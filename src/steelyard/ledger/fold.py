@@ -9,6 +9,7 @@ row needs them, so an absent column means "0 everywhere". A trial costs about 40
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +18,18 @@ import msgspec
 
 from steelyard.errors import LedgerCorrupt
 from steelyard.ledger.chain import Packer
-from steelyard.ledger.rows import Lean, LeanIntent, LeanResult, LeanScored, LeanSpilled
+from steelyard.ledger.rows import (
+    AnyIntent,
+    AnyResult,
+    AnyRow,
+    AnyScored,
+    LeanIntent,
+    LeanResult,
+    LeanScored,
+    LeanSpilled,
+    Spilled,
+)
+from steelyard.schema.record import Intent, Result, Scored
 from steelyard.schema.score import Outcome
 
 FINAL, TRUNCATED, REFUSED = 1, 2, 4
@@ -41,10 +53,14 @@ _TYPES = {
     "intent": "I",
     "result": "I",
 }
+_RESULTS, _SCORES, _INTENTS = (Result, LeanResult), (Scored, LeanScored), (Intent, LeanIntent)
+_ALWAYS = ("attempts", "cost", "input", "output", "nanos", "ended", "flags", "intent", "result")
 _SCORE_TYPES = {"score": "B", "value": "d", "scored": "I"}
 _CUT_SHORT = frozenset({"refusal", "content_filter"})
 SATURATED = 0xFFFF
 """Counts of attempts stop here."""
+MOST = 1 << 50
+"""Token counts and nanoseconds of one attempt are taken as at most this."""
 FORMAT = 1
 
 
@@ -72,20 +88,27 @@ class Fold:
         self.columns: dict[str, array[Any]] = {}
         self._kept: dict[str, bytes] = {}
         self._packer = Packer(level=1)
+        self._lock = threading.Lock()
 
     def column(self, name: str) -> array[Any]:
         """The column of this name, made when absent. Score columns are named `score/0` by scorer number."""
         found = self.columns.get(name)
-        if found is None:
-            code = _TYPES.get(name) or _SCORE_TYPES[name.split("/", maxsplit=1)[0]]
-            found = self.columns[name] = array(code)
-            size = found.itemsize * self.n_cells * self.repeats
-            kept = self._kept.pop(name, None)
+        return self._make(name) if found is None else found
+
+    def _make(self, name: str) -> array[Any]:
+        with self._lock:
+            if name in self.columns:  # another reader was faster
+                return self.columns[name]
+            made = array(_TYPES.get(name) or _SCORE_TYPES[name.split("/", maxsplit=1)[0]])
+            size = made.itemsize * self.n_cells * self.repeats
+            kept = self._kept.get(name)
             content = bytes(size) if kept is None else self._packer.decompress(kept)
             if len(content) != size:
                 raise LedgerCorrupt(f"derived column {name} has {len(content)} bytes, wanted {size}")
-            found.frombytes(content)
-        return found
+            made.frombytes(content)
+            self.columns[name] = made
+            self._kept.pop(name, None)
+            return made
 
     def has(self, name: str) -> bool:
         """False when the column is 0 everywhere."""
@@ -127,25 +150,29 @@ class Fold:
         names = {*self.columns, *self._kept, *other.columns, *other._kept}
         return all(self.column(n) == other.column(n) for n in names)
 
-    def feed(self, rows: Iterable[Lean]) -> None:
+    def feed(self, rows: Iterable[AnyRow]) -> None:
         """Take the next rows of the chain, from row number `upto` on."""
         for name in list(self._kept):
+            self.column(name)
+        for name in _ALWAYS:
             self.column(name)
         number = self.upto
         for row in rows:
             number += 1
-            if isinstance(row, LeanIntent):
-                if not row.role:
-                    self.column("intent")[self._slot(row)] = number
-            elif isinstance(row, LeanResult):
+            if isinstance(row, _RESULTS):
                 self._result(row, number)
-            elif isinstance(row, LeanScored):
+            elif isinstance(row, _SCORES):
                 self._scored(row, number)
-            elif isinstance(row, LeanSpilled):
+            elif isinstance(row, _INTENTS):
+                if not row.role:
+                    # the slot first: it may make the column longer
+                    slot = self._slot(row)
+                    self.columns["intent"][slot] = number
+            elif isinstance(row, LeanSpilled | Spilled):
                 self._result(row.row, number)
         self.upto = number
 
-    def _slot(self, row: LeanIntent | LeanResult | LeanScored) -> int:
+    def _slot(self, row: AnyIntent | AnyResult | AnyScored) -> int:
         if row.k >= self.repeats:
             more = row.k + 1 - self.repeats
             self.repeats = row.k + 1
@@ -153,45 +180,45 @@ class Fold:
                 column.frombytes(bytes(column.itemsize * self.n_cells * more))
         return row.k * self.n_cells + row.c * self.n_tasks + row.t
 
-    def _result(self, row: LeanResult, number: int) -> None:
-        slot, column = self._slot(row), self.column
+    def _result(self, row: AnyResult, number: int) -> None:
+        slot, columns = self._slot(row), self.columns
         if row.role:
             if row.cost is None:
                 self._count("other_unpriced", slot)
             elif row.cost:
-                column("other_cost")[slot] += row.cost
+                self.column("other_cost")[slot] += row.cost
             return
         self._count("attempts", slot)
         if row.cost is None:
             self._count("unpriced", slot)
         elif row.cost:
-            column("cost")[slot] += row.cost
+            columns["cost"][slot] += row.cost
         flags = FINAL if row.final else 0
         reply = row.reply
         if reply is not None:
             usage = reply.usage
             if usage.input_tokens:
-                column("input")[slot] += usage.input_tokens
+                columns["input"][slot] += _sane(usage.input_tokens)
             if usage.output_tokens:
-                column("output")[slot] += usage.output_tokens
+                columns["output"][slot] += _sane(usage.output_tokens)
             if reply.timing is not None:
-                column("nanos")[slot] += reply.timing.done_ns
+                columns["nanos"][slot] += _sane(reply.timing.done_ns)
             if reply.finish == "length":
                 flags |= TRUNCATED
             if reply.refusal or reply.finish in _CUT_SHORT:
                 flags |= REFUSED
         if row.ended_by == "refusal":
             flags |= REFUSED
-        column("ended")[slot] = 1 + _index(self.ended, row.ended_by)
-        column("flags")[slot] = flags
-        column("result")[slot] = number
+        columns["ended"][slot] = 1 + _index(self.ended, row.ended_by)
+        columns["flags"][slot] = flags
+        columns["result"][slot] = number
 
     def _count(self, name: str, slot: int) -> None:
         column = self.column(name)
         if column[slot] < SATURATED:
             column[slot] += 1
 
-    def _scored(self, row: LeanScored, number: int) -> None:
+    def _scored(self, row: AnyScored, number: int) -> None:
         slot = self._slot(row)
         i = _index(self.scorers, row.scorer)
         score = row.score
@@ -203,6 +230,11 @@ class Fold:
             self.column(f"value/{i}")[slot] = score.value
         self.column(f"score/{i}")[slot] = mark
         self.column(f"scored/{i}")[slot] = number
+
+
+def _sane(n: int) -> int:
+    """A count that another program reported, as one that can be added up; the row keeps what was said."""
+    return n if 0 <= n <= MOST else 0 if n < 0 else MOST
 
 
 def own_value(outcome: int) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import cast
 
@@ -14,8 +14,9 @@ from steelyard.ledger.chain import Packer
 from steelyard.ledger.database import Database
 from steelyard.ledger.fold import Fold
 from steelyard.ledger.rows import Lean
+from steelyard.schema.record import Record
 
-WORTH_KEEPING = 20_000
+WORTH_KEEPING = 100_000
 """Rows that a fold may lag behind before a reader keeps it; a closed run's fold is always kept up to its end."""
 
 
@@ -42,9 +43,14 @@ class Folds:
             for lean in self.lean(tip.chain, fold.upto, tip.n):
                 fold.feed(lean)
             if lag >= WORTH_KEEPING or (lag and tip.status != "open"):
-                self._keep(tip, fold)
+                keep(self._db, tip, fold)
             self._recent = (tip.chain, fold)
             return fold
+
+    def offer(self, tip: Tip, fold: Fold) -> None:
+        """Take a fold that a writer in this process has made; it adds to it no more."""
+        with self._lock:
+            self._recent = (tip.chain, fold)
 
     def lean(self, number: int, start: int, stop: int) -> Iterator[list[Lean]]:
         """Rows start .. stop-1 of a chain, lean, block by block. Raises LedgerCorrupt at a gap."""
@@ -71,14 +77,38 @@ class Folds:
         bodies = {cast("str", name): bytes(cast("bytes", body)) for name, body in columns}
         return Fold.load(upto, bytes(shape), bodies)
 
-    def _keep(self, tip: Tip, fold: Fold) -> None:
-        shape, columns = fold.keep()
-        # keeping is a favour to later readers: a busy, full or read-only ledger is no reason to fail
-        with suppress(LedgerError), self._db.write(wait=False) as tx:
-            tx.run("DELETE FROM folds WHERE chain = ?", (tip.chain,))
-            tx.run("DELETE FROM fold_columns WHERE chain = ?", (tip.chain,))
-            tx.run("INSERT INTO folds VALUES (?, ?, ?, ?)", (tip.chain, fold.upto, tip.head, shape))
-            tx.many(
-                "INSERT INTO fold_columns VALUES (?, ?, ?)",
-                [(tip.chain, name, body) for name, body in columns.items()],
-            )
+
+class WriterFold:
+    """The fold of a run that is being written here, made from the records themselves as they pass."""
+
+    def __init__(self, folds: Folds, fold: Fold) -> None:
+        self.fold = fold
+        self._folds, self._kept = folds, fold.upto
+
+    def feed(self, db: Database, tip: Tip, records: Sequence[Record]) -> None:
+        """Take records that are in the ledger now; keeps the fold when it has grown by a quarter."""
+        self.fold.feed(records)
+        if self.fold.upto - self._kept >= max(WORTH_KEEPING, self._kept // 4):
+            self.keep(db, tip)
+
+    def keep(self, db: Database, tip: Tip) -> None:
+        """Keep it in the ledger."""
+        keep(db, tip, self.fold)
+        self._kept = self.fold.upto
+
+    def hand_over(self, tip: Tip) -> None:
+        """The writer adds no more: readers in this process may have the fold."""
+        self._folds.offer(tip, self.fold)
+
+
+def keep(db: Database, tip: Tip, fold: Fold) -> None:
+    """Keep a fold for later readers. A favour: a busy, full or read-only ledger is no reason to fail."""
+    shape, columns = fold.keep()
+    with suppress(LedgerError), db.write(wait=False) as tx:
+        tx.run("DELETE FROM folds WHERE chain = ?", (tip.chain,))
+        tx.run("DELETE FROM fold_columns WHERE chain = ?", (tip.chain,))
+        tx.run("INSERT INTO folds VALUES (?, ?, ?, ?)", (tip.chain, fold.upto, tip.head, shape))
+        tx.many(
+            "INSERT INTO fold_columns VALUES (?, ?, ?)",
+            [(tip.chain, name, body) for name, body in columns.items()],
+        )

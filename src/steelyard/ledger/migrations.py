@@ -76,6 +76,8 @@ def migrate(db: Database, *, create: bool, migrations: Sequence[Migration] = MIG
         return
     _refuse_foreign(db, applied, migrations, create=create)
     with db.write() as tx:
+        for statement in db.alone:
+            tx.rows(statement)
         tx.run(
             f"CREATE TABLE IF NOT EXISTS migrations (n {db.types['int']} PRIMARY KEY, name TEXT NOT NULL, "
             f"at {db.types['int']} NOT NULL)"

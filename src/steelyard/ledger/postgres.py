@@ -23,6 +23,7 @@ class PostgresDatabase:
     """A ledger in a PostgreSQL database (15 or newer), in the schema that the address selects."""
 
     for_update = " FOR UPDATE"
+    alone: ClassVar[tuple[str, ...]] = ("SELECT pg_advisory_xact_lock(7305012347681)",)
     types: ClassVar[dict[str, str]] = {
         "blob": "BYTEA",
         "int": "BIGINT",

@@ -53,24 +53,25 @@ class DoneTrials:
 
 
 class Scan:
-    """Feeds on a run's rows in order; `state`, `done` and `judged` are then what they say.
+    """Feeds on a run's rows in order; `state()`, `done` and `judged` are then what they say.
 
     `judged` holds the row numbers of judge calls that came back and that no score of their trial has followed.
     """
 
     def __init__(self, n_contestants: int, n_tasks: int) -> None:
         self._n_tasks = n_tasks
-        self.state = ResumeState()
         self.done = DoneTrials(bytearray(n_contestants * n_tasks))
         self.judged: dict[tuple[int, int, int], list[int]] = {}
-        self._number = -1
+        self.upto = 0
+        self.sessions = 0
+        self._spent = self._held = self._tokens = 0
         self._in_flight: dict[tuple[int, int, int, int, str], InFlight] = {}
         self._unscored: dict[tuple[int, int, int], int] = {}
+        self._attempts: dict[tuple[int, int, int], int] = {}
 
     def feed(self, rows: Iterable[Lean]) -> None:
         """Take the next rows."""
         for row in rows:
-            self._number += 1
             if isinstance(row, LeanIntent):
                 self._intent(row)
             elif isinstance(row, LeanResult):
@@ -80,7 +81,8 @@ class Scan:
             elif isinstance(row, LeanSpilled):
                 self._result(row.row)
             elif isinstance(row, Opened):
-                self.state.sessions += 1
+                self.sessions += 1
+            self.upto += 1
 
     def _intent(self, row: LeanIntent) -> None:
         self._in_flight[row.c, row.t, row.k, row.a, row.role] = InFlight(
@@ -88,35 +90,40 @@ class Scan:
         )
         if not row.role and not self.done.is_done(row.c * self._n_tasks + row.t, row.k):
             trial = (row.c, row.t, row.k)
-            self.state.attempts[trial] = max(self.state.attempts.get(trial, 0), row.a + 1)
+            self._attempts[trial] = max(self._attempts.get(trial, 0), row.a + 1)
 
     def _result(self, row: LeanResult) -> None:
-        state, trial = self.state, (row.c, row.t, row.k)
+        trial = (row.c, row.t, row.k)
         self._in_flight.pop((row.c, row.t, row.k, row.a, row.role), None)
-        state.spent_pusd += row.cost or 0
-        state.held_pusd += row.held
+        self._spent += row.cost or 0
+        self._held += row.held
         if row.reply is not None:
             usage = row.reply.usage
-            state.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+            self._tokens += max(usage.input_tokens or 0, 0) + max(usage.output_tokens or 0, 0)
         if row.role:
             if row.reply is not None:
-                self.judged.setdefault(trial, []).append(self._number)
+                self.judged.setdefault(trial, []).append(self.upto)
         elif row.final:
-            state.attempts.pop(trial, None)
+            self._attempts.pop(trial, None)
             if self.done.mark(row.c * self._n_tasks + row.t, row.k) and row.ended_by in MEASUREMENTS:
                 self._unscored[trial] = row.a
 
     def _scored(self, row: LeanScored) -> None:
         trial = (row.c, row.t, row.k)
         self.done.mark(row.c * self._n_tasks + row.t, row.k)
-        self.state.attempts.pop(trial, None)
+        self._attempts.pop(trial, None)
         self._unscored.pop(trial, None)
         self.judged.pop(trial, None)
 
-    def finish(self) -> ResumeState:
-        """The state after the last row."""
-        state = self.state
-        state.in_flight = list(self._in_flight.values())
-        state.held_pusd += sum(f.reserved or 0 for f in state.in_flight)
-        state.unscored = [(c, t, k, a) for (c, t, k), a in self._unscored.items()]
-        return state
+    def state(self) -> ResumeState:
+        """The state after the last row; the caller's own."""
+        in_flight = list(self._in_flight.values())
+        return ResumeState(
+            spent_pusd=self._spent,
+            held_pusd=self._held + sum(f.reserved or 0 for f in in_flight),
+            tokens=self._tokens,
+            sessions=self.sessions,
+            in_flight=in_flight,
+            unscored=[(c, t, k, a) for (c, t, k), a in self._unscored.items()],
+            attempts=dict(self._attempts),
+        )

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from steelyard.errors import LedgerCorrupt
-from steelyard.schema.record import Closed, Noted, Opened, Record, Result
+from steelyard.schema.record import Closed, Intent, Noted, Opened, Record, Result, Scored
 from steelyard.schema.reply import Reply, Usage
 from steelyard.schema.score import Outcome
 
@@ -25,14 +25,14 @@ class Spilled(Struct, frozen=True, array_like=True, tag="R"):
     row: Result
 
 
-class LeanTiming(Struct, frozen=True, array_like=True):
+class LeanTiming(Struct, frozen=True, gc=False, array_like=True):
     """The first fields of Timing."""
 
     first_byte_ns: int
     done_ns: int
 
 
-class LeanReply(Struct, frozen=True):
+class LeanReply(Struct, frozen=True, gc=False):
     """What counting needs of a reply."""
 
     finish: str = "stop"
@@ -41,7 +41,7 @@ class LeanReply(Struct, frozen=True):
     timing: LeanTiming | None = None
 
 
-class LeanIntent(Struct, frozen=True, array_like=True, tag="i"):
+class LeanIntent(Struct, frozen=True, gc=False, array_like=True, tag="i"):
     """An Intent without the order of choices."""
 
     c: int
@@ -55,7 +55,7 @@ class LeanIntent(Struct, frozen=True, array_like=True, tag="i"):
     role: str = ""
 
 
-class LeanResult(Struct, frozen=True, array_like=True, tag="r"):
+class LeanResult(Struct, frozen=True, gc=False, array_like=True, tag="r"):
     """A Result with a lean reply."""
 
     c: int
@@ -75,7 +75,7 @@ class LeanResult(Struct, frozen=True, array_like=True, tag="r"):
     held: int = 0
 
 
-class LeanScore(Struct, frozen=True):
+class LeanScore(Struct, frozen=True, gc=False):
     """What counting needs of a score."""
 
     outcome: Outcome
@@ -83,7 +83,7 @@ class LeanScore(Struct, frozen=True):
     format_failure: bool = False
 
 
-class LeanScored(Struct, frozen=True, array_like=True, tag="s"):
+class LeanScored(Struct, frozen=True, gc=False, array_like=True, tag="s"):
     """A Scored with a lean score."""
 
     c: int
@@ -94,7 +94,7 @@ class LeanScored(Struct, frozen=True, array_like=True, tag="s"):
     score: LeanScore
 
 
-class LeanSpilled(Struct, frozen=True, array_like=True, tag="R"):
+class LeanSpilled(Struct, frozen=True, gc=False, array_like=True, tag="R"):
     """A Spilled with a lean row."""
 
     reply: str
@@ -103,6 +103,9 @@ class LeanSpilled(Struct, frozen=True, array_like=True, tag="R"):
 
 Lean = Opened | LeanIntent | LeanResult | LeanScored | Noted | Closed | LeanSpilled
 AnyRow = Record | Spilled | Lean
+AnyIntent = Intent | LeanIntent
+AnyResult = Result | LeanResult
+AnyScored = Scored | LeanScored
 
 encode = msgspec.msgpack.Encoder().encode
 _stored_decoder: msgspec.msgpack.Decoder[Record | Spilled] = msgspec.msgpack.Decoder(Record | Spilled)

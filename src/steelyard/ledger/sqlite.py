@@ -24,6 +24,7 @@ class SqliteDatabase:
     """A ledger in a folder: `ledger.db`, and `locks/` with a file for each run that is being written."""
 
     for_update = ""
+    alone: ClassVar[tuple[str, ...]] = ()
     types: ClassVar[dict[str, str]] = {"blob": "BLOB", "int": "INTEGER", "key": "INTEGER PRIMARY KEY"}
 
     def __init__(self, place: str, *, create: bool = True, wait_s: float = WAIT_S) -> None:
@@ -47,6 +48,10 @@ class SqliteDatabase:
                 fix=f"name the folder that holds {FILE}, or a new one",
             )
         if self._path.exists():
+            if (
+                0 < self._path.stat().st_size < 512
+            ):  # SQLite would take it for an empty database and write over it
+                raise LedgerCorrupt(f"{self._path}: the file is cut, or no ledger; restore it from a copy")
             return
         if not create:
             raise DataError(
@@ -66,13 +71,18 @@ class SqliteDatabase:
                 _sync_folder(folder)
 
     def _connect(self) -> sqlite3.Connection:
-        uri = self._path.absolute().as_uri() + ("" if os.access(self._folder, os.W_OK) else "?mode=ro")
+        uri = self._path.absolute().as_uri()
+        writable = os.access(self._folder, os.W_OK)
+        if not writable:
+            # without a log beside it nobody is writing: SQLite must be told, since it cannot make its lock file
+            quiet = not self._path.with_name(FILE + "-wal").exists()
+            uri += "?immutable=1" if quiet else "?mode=ro"
         # threads share the connection under our own lock
         c = sqlite3.connect(
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=self._wait_s
         )
-        c.execute("PRAGMA synchronous=FULL")
-        if not uri.endswith("mode=ro"):
+        if writable:
+            c.execute("PRAGMA synchronous=FULL")
             _set_wal(c, self._wait_s)
         c.execute("PRAGMA cache_size=-2048")
         return c

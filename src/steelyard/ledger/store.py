@@ -22,7 +22,8 @@ from steelyard.ledger.blocks import Tip
 from steelyard.ledger.cells import Columns
 from steelyard.ledger.chain import Packer
 from steelyard.ledger.database import Database, Transaction
-from steelyard.ledger.folds import Folds
+from steelyard.ledger.fold import Fold
+from steelyard.ledger.folds import Folds, WriterFold
 from steelyard.ledger.manifest import MANIFEST, Manifest, manifest_of
 from steelyard.ledger.resume import Scan
 from steelyard.ledger.suites import KeptSuite
@@ -43,7 +44,7 @@ class SqlLedger:
         self.place = db.place
         self._db, self._packer = db, Packer()
         self._folds = Folds(db, self._packer)
-        self._scans: dict[str, tuple[int, Scan, ResumeState]] = {}
+        self._scans: dict[str, Scan] = {}
         self._lock = threading.Lock()
 
     def create_run(
@@ -84,7 +85,9 @@ class SqlLedger:
                 ]
                 tip = _start(tx, start, first, self._packer)
             undo.pop_all()
-        return SqlRunWriter(db, hold, run, tip, (len(plan.contestants), n_tasks))
+        fold = Fold(len(plan.contestants), n_tasks)
+        fold.upto = tip.n
+        return SqlRunWriter(db, hold, run, tip, WriterFold(self._folds, fold))
 
     def open_run(self, run: str) -> SqlRunWriter:
         """Take up the writing of a run again. Raises LedgerBusy while another live process holds it."""
@@ -101,10 +104,12 @@ class SqlLedger:
             undo.callback(hold.release)
             with db.write() as tx:
                 before = self._tip(info.run)
-                opened = Opened(time.time_ns(), self._scan(info.run)[1].sessions, VERSION, info.plan_hash)
+                fold = self._folds.get(before, len(info.contestants), info.n_tasks).copy()
+                opened = Opened(time.time_ns(), self._scan(info.run).sessions, VERSION, info.plan_hash)
                 tip = _start(tx, before, [opened], self._packer)
             undo.pop_all()
-        return SqlRunWriter(db, hold, info.run, tip, (len(info.contestants), info.n_tasks))
+        fold.upto = tip.n
+        return SqlRunWriter(db, hold, info.run, tip, WriterFold(self._folds, fold))
 
     def runs(self) -> list[RunInfo]:
         """All runs, newest first."""
@@ -186,12 +191,12 @@ class SqlLedger:
 
     def resume_state(self, run: str) -> ResumeState:
         """What is done, in flight, unscored, spent."""
-        return self._scan(run)[1]
+        return self._scan(run).state()
 
     def finished(self, run: str) -> Iterator[tuple[int, int, int]]:
         """(c, t, k) of every trial that is done; see `Ledger`."""
         n_tasks = self._manifest(run).n_tasks
-        for cell, k in self._scan(run)[0].done:
+        for cell, k in self._scan(run).done:
             c, t = divmod(cell, n_tasks)
             yield c, t, k
 
@@ -201,24 +206,22 @@ class SqlLedger:
 
     def judge_replies(self, run: str) -> Iterator[tuple[int, int, int, str, Reply]]:
         """(c, t, k, role, reply) of judge calls that no score of their trial has followed yet."""
-        numbers = sorted(n for found in self._scan(run)[0].judged.values() for n in found)
+        numbers = sorted(n for found in self._scan(run).judged.values() for n in found)
         for record in self._trials(run).records(numbers):
             if isinstance(record, Result) and record.reply is not None:
                 yield record.c, record.t, record.k, record.role, record.reply
 
-    def _scan(self, run: str) -> tuple[Scan, ResumeState]:
+    def _scan(self, run: str) -> Scan:
         run, tip = self._id(run), self._tip(run)
         with self._lock:
-            n, scan, state = self._scans.get(run, (-1, None, None))
-            if n == tip.n and scan is not None and state is not None:
-                return scan, state
-            m = self._manifest(run)
-            scan = Scan(len(m.contestants), m.n_tasks)
-            for lean in self._folds.lean(tip.chain, 0, tip.n):
+            scan = self._scans.get(run)
+            if scan is None or scan.upto > tip.n:
+                m = self._manifest(run)
+                scan = Scan(len(m.contestants), m.n_tasks)
+                self._scans = {run: scan}
+            for lean in self._folds.lean(tip.chain, scan.upto, tip.n):
                 scan.feed(lean)
-            state = scan.finish()
-            self._scans = {run: (tip.n, scan, state)}
-            return scan, state
+            return scan
 
     def cells(self, run: str, scorer: str = "") -> Cells:
         """Columns for statistics; see `Ledger`."""

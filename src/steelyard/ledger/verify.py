@@ -6,7 +6,7 @@ elsewhere (`head=`) finds that too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -132,27 +132,27 @@ class RunContents:
         status = self._last.status if isinstance(self._last, Closed) else "open"
         if status != tip.status:
             problems.append(f"the recorded status is {tip.status!r}, the rows say {status!r}")
-        kept = self._db.rows("SELECT manifest FROM runs WHERE run = ? AND chain = ?", (name, tip.chain))
-        manifest = self._manifest
-        if manifest is None or self._opened is None:
+        if self._manifest is None or self._opened is None:
             problems.append("row 1: the run's manifest is not there")
-        elif not kept or manifest_of(bytes(cast("bytes", kept[0][0]))) != manifest:
-            problems.append("the table of runs does not say what row 1 says")
-        else:
-            problems += self._references(manifest)
+            return problems
+        try:
+            kept = self._db.rows("SELECT manifest FROM runs WHERE run = ? AND chain = ?", (name, tip.chain))
+            same = bool(kept) and manifest_of(bytes(cast("bytes", kept[0][0]))) == self._manifest
+        except LedgerCorrupt:
+            same = False
+        if not same:
+            problems.append("the table of runs does not say what row 1, the manifest, says")
+        self._references(self._manifest, self._opened)
         return problems
 
-    def _references(self, manifest: Manifest) -> Iterable[str]:
-        if self._opened is not None and self._opened.plan_hash != manifest.plan_hash:
-            yield "row 0: the plan's hash is not that of the manifest"
+    def _references(self, manifest: Manifest, opened: Opened) -> None:
+        if opened.plan_hash != manifest.plan_hash:
+            self._problems.append("row 0: the plan's hash is not that of the manifest")
         self._refs = {manifest.plan: 1}
-        before = len(self._problems)
         self._look_up()
-        yield from self._problems[before:]
-        del self._problems[before:]
         for digest in manifest.suites:
             if not self._db.rows("SELECT 1 FROM suites WHERE digest = ?", (bytes.fromhex(digest),)):
-                yield f"row 1: its suite {digest} is missing"
+                self._problems.append(f"row 1: its suite {digest} is missing")
 
 
 def fold_problem(db: Database, number: int, kept: Fold, n: int, packer: Packer) -> str | None:

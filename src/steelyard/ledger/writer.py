@@ -7,11 +7,14 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
+import msgspec
+
 from steelyard.errors import DataError, LedgerError
 from steelyard.ledger import blocks, payloads, rows
 from steelyard.ledger.blocks import SmallBlocks, Tip
 from steelyard.ledger.chain import Packer
 from steelyard.ledger.database import Database, Hold
+from steelyard.ledger.folds import WriterFold
 from steelyard.schema.record import Closed, Intent, Record, Result, Scored
 from steelyard.schema.score import Outcome
 
@@ -22,14 +25,16 @@ SHARED_MERGE = 256
 """Rows of a shared chain that are merged to one block, whoever completes them (a power of two)."""
 
 MAX_REPEATS = 1 << 16
+MOST_PUSD = 1 << 53
+"""The most that one attempt can cost (some 9,000 dollars): sums of it fit in 64 bits."""
 
 
 class SqlRunWriter:
     """The only writer of one run's chain; made by `create_run` and `open_run`."""
 
-    def __init__(self, db: Database, hold: Hold, run: str, tip: Tip, shape: tuple[int, int]) -> None:
+    def __init__(self, db: Database, hold: Hold, run: str, tip: Tip, fold: WriterFold) -> None:
         self.run = run
-        self._db, self._hold, self._tip, self._shape = db, hold, tip, shape
+        self._db, self._hold, self._tip, self._fold = db, hold, tip, fold
         self._packer = Packer()
         self._small = SmallBlocks()
         self._pending: dict[bytes, payloads.Packed] = {}
@@ -82,10 +87,11 @@ class SqlRunWriter:
         self._tip = tip
         self._pending.clear()
         self._pending_bytes = 0
+        self._fold.feed(self._db, tip, records)
 
     def _encode(self, record: Record) -> bytes:
         if isinstance(record, Intent | Result | Scored):
-            n_c, n_t = self._shape
+            n_c, n_t = self._fold.fold.n_contestants, self._fold.fold.n_tasks
             if not (0 <= record.c < n_c and 0 <= record.t < n_t and 0 <= record.k < MAX_REPEATS):
                 raise DataError(
                     f"run {self.run}: no such trial",
@@ -94,7 +100,9 @@ class SqlRunWriter:
                 )
             if type(record) is Scored:
                 _check_score(record)
-        row = rows.encode(record)
+            elif type(record) is Result:
+                _check_cost(record)
+        row = _to_bytes(record)
         if len(row) > rows.LARGE and type(record) is Result and record.reply is not None:
             spilled, reply = rows.spill(record)
             digest = self.put(reply, "application/x-msgpack")
@@ -124,6 +132,7 @@ class SqlRunWriter:
         """Write Closed with the count (itself included) and the spend, give up the hold; returns the head."""
         closed = Closed(time.time_ns(), status, self._tip.n + 1, self._tip.spent, detail)
         self._append([closed], status, last=True)
+        self._fold.keep(self._db, self._tip)
         self.release()
         return self.head
 
@@ -132,6 +141,7 @@ class SqlRunWriter:
         if not self._open:
             return
         self._open = False
+        self._fold.hand_over(self._tip)
         self._db.settle()
         # the hold goes first: a reader that sees the run as not held can open it at once
         self._hold.release()
@@ -142,6 +152,32 @@ class SqlRunWriter:
 
     def __exit__(self, *exc: object) -> None:
         self.release()
+
+
+def _check_cost(result: Result) -> None:
+    for name, amount in (("cost", result.cost), ("held", result.held)):
+        if amount is not None and not 0 <= amount <= MOST_PUSD:
+            raise DataError(f"{name} of an attempt", wanted=f"0 to {MOST_PUSD} picodollars", got=str(amount))
+
+
+def _to_bytes(record: Record) -> bytes:
+    try:
+        return rows.encode(record)
+    except UnicodeEncodeError:
+        # half a surrogate pair, which JSON can say and UTF-8 cannot: a paid answer is kept rather than refused
+        return rows.encode(msgspec.convert(_mended(msgspec.to_builtins(record)), type(record)))
+    except OverflowError as e:
+        raise DataError("a record holds a number of more than 64 bits", got=str(record)[:200]) from e
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_mended(k): _mended(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mended(v) for v in value]
+    return value
 
 
 def _check_score(scored: Scored) -> None:

@@ -32,7 +32,7 @@ def find_programs() -> Path | None:
 def server(programs: Path) -> Iterator[str]:
     """Run a server; yields its address without a database: `postgresql://user@/{}?host=...` to be formatted."""
     # unix socket paths are short: the folder must be near the root
-    folder = Path(tempfile.mkdtemp(prefix="steelyard-pg-", dir="/tmp"))  # noqa: S108 - see above
+    folder = Path(tempfile.mkdtemp(prefix="steelyard-pg-", dir="/tmp"))
     user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
     if os.getuid() == 0:
         account = pwd.getpwnam(user)
@@ -54,10 +54,22 @@ def server(programs: Path) -> Iterator[str]:
                 extra_groups=[] if os.getuid() == 0 else None,
             )
         if done.returncode:
-            raise RuntimeError(f"{command[0]} failed:\n{(folder / 'out.txt').read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(
+                f"{command[0]} failed:\n{(folder / 'out.txt').read_text(errors='replace')[-2000:]}"
+            )
 
     try:
-        run("initdb", "-D", str(data), "-U", user, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+        run(
+            "initdb",
+            "-D",
+            str(data),
+            "-U",
+            user,
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+        )
         options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
         run("pg_ctl", "-D", str(data), "-w", "-o", options, "-l", str(folder / "server.log"), "start")
         try:
