@@ -1,6 +1,5 @@
 """Suites and data that are wrong: each message names the place, what was wanted, what was found, what to do."""
 
-# ruff: noqa: E501 - a table: one case a line is easier to read than six
 from __future__ import annotations
 
 import gzip

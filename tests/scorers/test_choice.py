@@ -1,6 +1,5 @@
 """Multiple choice: how models say which option they mean, under shuffled letters."""
 
-# ruff: noqa: E501 - tables: short cases in long lines are easier to scan
 from __future__ import annotations
 
 import itertools

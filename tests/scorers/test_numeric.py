@@ -1,6 +1,5 @@
 """Numbers in replies: how they are written, which one answers, tolerance, units, percent."""
 
-# ruff: noqa: E501 - tables: short cases in long lines are easier to scan
 from __future__ import annotations
 
 from fractions import Fraction

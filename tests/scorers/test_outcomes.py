@@ -1,6 +1,5 @@
 """The table of what counts how, and abstention."""
 
-# ruff: noqa: E501 - tables: short cases in long lines are easier to scan
 from __future__ import annotations
 
 from pathlib import Path

@@ -33,6 +33,7 @@ def board_json(found: Results) -> dict[str, object]:
             "versus": found.board.versus,
             "stopping": found.stopped,
             "ungraded": found.n_ungraded,
+            "exposed": found.exposed,
         }
     )
     assert isinstance(out, dict)
@@ -139,6 +140,8 @@ def _notes(found: Results) -> list[str]:
     waiting = sum(line.n_waiting for line in found.board.overall)
     if waiting:
         notes.append(f"{waiting} planned trials are not done yet.")
+    for name in found.exposed:
+        notes.append(f"The held-out split of {name} is exposed: somebody has looked at it.")
     sentences = {s.sentence for s in found.stopped if s.sentence}
     notes += sorted(sentences)[:6]
     for line in found.board.overall:

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from steelyard.cli.out import clean, data, emit_json, money
-from steelyard.schema.record import Noted
 
 if TYPE_CHECKING:
     from steelyard.ledger.base import Ledger
@@ -16,15 +15,12 @@ if TYPE_CHECKING:
 def show_trials(ledger: Ledger, run: str, wanted: Filter, *, reveal: bool, as_json: bool) -> None:
     """Print the trials; with `reveal` the ledger notes for good that the held-out split was looked at."""
     # lazy: only when trials are asked for
+    from steelyard.runner.exposure import expose
     from steelyard.runner.trials import trial_views
 
     if reveal:
-        info = ledger.find(run)
-        writer = ledger.open_run(info.run)
-        try:
-            writer.append([Noted(time.time_ns(), "revealed", "held-out content was shown on a terminal")])
-        finally:
-            writer.release()
+        versions = [u.version for u in ledger.plan(ledger.find(run).run).suites]
+        expose(ledger, versions, at=time.time_ns(), by="steelyard show --reveal")
     views = list(trial_views(ledger, run, wanted, reveal=reveal))
     if as_json:
         emit_json(views)

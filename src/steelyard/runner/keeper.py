@@ -17,10 +17,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from steelyard.errors import SteelyardError
+from steelyard.errors import Fault, SteelyardError
 from steelyard.ledger.base import RunWriter
 from steelyard.schema.record import Record, Scored
-from steelyard.schema.score import Score
+from steelyard.schema.score import Score, ungraded
 from steelyard.scorers.base import Item
 
 Key = tuple[int, int, int, int]
@@ -37,6 +37,16 @@ class _Entry:
     payload: bytes
     future: asyncio.Future[None] | None
     to_score: tuple[str, Item] | None
+
+
+def _judged(scorer: Callable[[Item], Score], item: Item) -> Score:
+    """The score; a scorer that breaks leaves this trial ungraded and the run going."""
+    try:
+        return scorer(item)
+    except Fault as f:
+        return ungraded(f"{f.ended_by.value}:{f.kind}", str(f)[:200])
+    except Exception as e:  # noqa: BLE001 - a bug in a scorer is no reason to lose a run
+        return ungraded("grader_error", f"{type(e).__name__}: {e}"[:200])
 
 
 class ScoringBackend:
@@ -159,7 +169,7 @@ class Keeper:
                 slow += 1
                 self._slow.put((key, name, item))
                 continue
-            score = inline(item)
+            score = _judged(inline, item)
             carried.append(Scored(*key, name, score))
             scores.append((key, score))
         if carried and self._queue.empty():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from steelyard import tasks
+from steelyard import scorers, tasks
 from steelyard.contestants.base import Ask
 from steelyard.errors import PlanError
 from steelyard.ledger.base import SuiteData
@@ -87,7 +87,8 @@ def prepare(file: PlanFile) -> Prepared:
     for i, use in enumerate(file.plan.suites):
         suite = tasks.load(use.source, base_dir=file.base_dir, options=use.options)
         chosen = choose(suite, use, file.plan.seed)
-        scorer = use.scorer or suite.header.scorer or {"type": "exact"}
+        where = file.where.get(f"suite:{i}", "")
+        scorer = _scorer(use, suite, file, where)
         shots = any(_prompt_for(c, use, suite).few_shot for c in file.plan.contestants)
         uses.append(
             msgspec.structs.replace(
@@ -104,7 +105,7 @@ def prepare(file: PlanFile) -> Prepared:
         if len({u.name for u in uses}) < len(uses):
             raise PlanError(
                 f"two suites are called `{uses[-1].name}`",
-                where=file.where.get(f"suite:{i}", ""),
+                where=where,
                 fix="give one a `name`",
             )
     specs = tuple(_pin(spec, file.base_dir) for spec in file.plan.contestants)
@@ -113,6 +114,29 @@ def prepare(file: PlanFile) -> Prepared:
     ready = prepared(plan, suites)
     check_caps(ready, file.where)
     return ready
+
+
+def _scorer(use: SuiteUse, suite: tasks.Suite, file: PlanFile, where: str) -> dict[str, object]:
+    """The suite's scorer, pinned to the content of its files, and proved able to judge these tasks."""
+    spec = use.scorer or suite.header.scorer or {"type": "exact"}
+    base_dir = file.base_dir if use.scorer else suite.folder
+    built = scorers.build(spec, base_dir=base_dir, where=f"{where} scorer".strip())
+    scorers.check(built, suite, f"{where} scorer".strip())
+    if not isinstance(built, scorers.Scorer):
+        cast_as = {j.name for j in file.plan.judges}
+        for role in built.roles:
+            if role not in cast_as:
+                raise PlanError(
+                    f"the judge `{role}` is not cast",
+                    where=where,
+                    wanted="an entry of that name under `judges`",
+                    got=", ".join(sorted(cast_as)) or "no judges",
+                    fix=f"judges: {{{role}: {{model: ...}}}}",
+                )
+    for spec_of in file.plan.contestants:
+        prompt = _prompt_for(spec_of, use, suite)
+        tasks.check_prompt(suite, prompt, f"{file.where.get(f'contestant:{spec_of.name}', where)} prompt")
+    return scorers.pin(spec, base_dir)
 
 
 def _examples(suite: tasks.Suite, seed: int) -> tuple[Task, ...]:

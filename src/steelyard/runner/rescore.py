@@ -7,14 +7,15 @@ Only scorers without a model can be applied here: a judge costs money, so judgin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from steelyard import scorers
 from steelyard.errors import EndedBy, PlanError
-from steelyard.ledger.base import Ledger
-from steelyard.runner.base import prepared
+from steelyard.ledger.base import Ledger, RunWriter
+from steelyard.runner.amend import amend
+from steelyard.runner.base import Prepared, prepared
 from steelyard.runner.keeper import Key
 from steelyard.runner.prepare import Renderer
 from steelyard.runner.scoring import Pool, make_pool
@@ -58,61 +59,54 @@ def rescore(ledger: Ledger, run: str, spec: dict[str, object], suite: str = "") 
             )
     named = {s: f"{one.name}@{one.version}" for s, one in built.items()}
     table = {named[s]: one for s, one in built.items() if isinstance(one, Scorer)}
-    render = Renderer(ready)
-    writer = ledger.open_run(info.run)
-    pool = make_pool(table)
-    judged = changed = 0
-    old: dict[Key, Score | None] = {}
-    batch: list[tuple[object, str, Item]] = []
+    work = _Work(ledger, ready, named, make_pool(table))
     try:
-        writer.append([Noted(time.time_ns(), "rescored", ", ".join(sorted(set(named.values()))))])
-        for row in ledger.trials(info.run):
+        amend(ledger, info.run, work)
+    finally:
+        work.pool.close()
+    return Rescored(info.run, work.judged, work.changed, {names[s]: n for s, n in named.items()})
+
+
+class _Work:
+    """Judges every measured trial of some suites, in groups."""
+
+    def __init__(self, ledger: Ledger, ready: Prepared, named: Mapping[int, str], pool: Pool) -> None:
+        self._ledger, self._ready, self._named, self.pool = ledger, ready, named, pool
+        self.judged = self.changed = 0
+        self._old: dict[Key, Score | None] = {}
+        self._batch: list[tuple[object, str, Item]] = []
+
+    def __call__(self, writer: RunWriter) -> None:
+        """Judge them all and record the scores."""
+        ready, render = self._ready, Renderer(self._ready)
+        writer.append([Noted(time.time_ns(), "rescored", ", ".join(sorted(set(self._named.values()))))])
+        for row in self._ledger.trials(writer.run):
             s, i = ready.locate(row.t)
-            if s not in named or (row.reply is None and not _measured(row.ended_by)):
+            if s not in self._named or (row.reply is None and not _measured(row.ended_by)):
                 continue
             key = (row.c, row.t, row.k, row.attempts - 1)
             shown = render(s, i, row.c, row.seed)
-            item = Item(
-                ready.suites[s].task(i),
-                row.reply or Reply(),
-                row.order,
-                row.ended_by,
-                shown.messages,
-                row.seed,
-            )
-            old[key] = row.score
-            batch.append((key, named[s], item))
-            if len(batch) >= _GROUP:
-                changed += _flush(writer.append, pool, batch, old)
-                judged += _GROUP
-        rest = len(batch)
-        changed += _flush(writer.append, pool, batch, old)
-        return Rescored(info.run, judged + rest, changed, {names[s]: n for s, n in named.items()})
-    finally:
-        pool.close()
-        writer.release()
+            task = ready.suites[s].task(i)
+            item = Item(task, row.reply or Reply(), row.order, row.ended_by, shown.messages, row.seed)
+            self._old[key] = row.score
+            self._batch.append((key, self._named[s], item))
+            if len(self._batch) >= _GROUP:
+                self._flush(writer)
+        self._flush(writer)
+
+    def _flush(self, writer: RunWriter) -> None:
+        names = {key: name for key, name, _ in self._batch}
+        records: list[Record] = []
+        for key, score in self.pool.score_batch(self._batch):
+            c, t, k, a = cast("Key", key)
+            before = self._old.pop((c, t, k, a))
+            self.changed += before is None or (before.outcome, before.value) != (score.outcome, score.value)
+            records.append(Scored(c, t, k, a, names[key], score))
+        if records:
+            writer.append(records)
+        self.judged += len(records)
+        self._batch.clear()
 
 
 def _measured(ended_by: str) -> bool:
     return bool(ended_by) and EndedBy(ended_by).is_measurement
-
-
-def _flush(
-    append: Callable[[Sequence[Record]], None],
-    pool: Pool,
-    batch: list[tuple[object, str, Item]],
-    old: dict[Key, Score | None],
-) -> int:
-    """Score and record a batch; how many verdicts differ from the old ones."""
-    changed = 0
-    names = {key: name for key, name, _ in batch}
-    records: list[Record] = []
-    for key, score in pool.score_batch(batch):
-        c, t, k, a = cast("Key", key)
-        before = old.pop((c, t, k, a))
-        changed += before is None or (before.outcome, before.value) != (score.outcome, score.value)
-        records.append(Scored(c, t, k, a, names[key], score))
-    if records:
-        append(records)
-    batch.clear()
-    return changed

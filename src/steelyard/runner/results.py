@@ -13,6 +13,7 @@ from steelyard.decide.leaderboard import Evidence, Leaderboard, leaderboard
 from steelyard.ledger.base import Ledger, RunInfo
 from steelyard.runner.adaptive import Adaptive, clusters_by_suite
 from steelyard.runner.base import Prepared, prepared
+from steelyard.runner.exposure import exposures
 from steelyard.schema.plan import Plan
 from steelyard.stats.base import Estimate, Figure
 from steelyard.unknown import Unknown, is_known
@@ -40,6 +41,8 @@ class Results:
     n_ungraded: int
     stopped: tuple[Stopped, ...]
     scorer: str
+    exposed: tuple[str, ...] = ()
+    """Names of the suites whose held-out split somebody has looked at."""
 
 
 def results(ledger: Ledger, run: str, scorer: str = "") -> Results:
@@ -58,7 +61,8 @@ def results(ledger: Ledger, run: str, scorer: str = "") -> Results:
         coverage_floor=ready.plan.coverage_floor,
     )
     n_ungraded = sum(line.n_ungraded for line in board.overall)
-    return Results(info, ready.plan, board, n_ungraded, stopped, scorer)
+    exposed = tuple(u.name for u in ready.plan.suites if u.version and exposures(ledger, u.version))
+    return Results(info, ready.plan, board, n_ungraded, stopped, scorer, exposed)
 
 
 def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> Evidence:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Protocol, cast
 
@@ -29,8 +28,9 @@ class Pool(Protocol):
 def make_pool(table: Mapping[str, Scorer]) -> Pool:
     """The pool for scorers that must be bounded in time."""
     # lazy: processes and pipes are needed only by scorers that are not linear in the text
-    module = importlib.import_module("steelyard.scorers.pool")
-    return cast("Pool", module.ScoringPool(table))
+    from steelyard.scorers.pool import ScoringPool
+
+    return ScoringPool(table)
 
 
 class Scoring:
