@@ -1,6 +1,5 @@
 """Judges: verdicts read strictly, both orders, panels, data that cannot pose as instructions."""
 
-# ruff: noqa: E501 - tables of cases
 from __future__ import annotations
 
 import asyncio

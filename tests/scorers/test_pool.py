@@ -1,6 +1,5 @@
 """Scoring with limits: what hangs, crashes or eats memory is ungraded, and nothing else is lost."""
 
-# ruff: noqa: E501 - tables of cases
 from __future__ import annotations
 
 import os

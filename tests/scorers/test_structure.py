@@ -1,6 +1,5 @@
 """F1, JSON schema, tool calls, composites."""
 
-# ruff: noqa: E501 - tables of cases
 from __future__ import annotations
 
 import json
