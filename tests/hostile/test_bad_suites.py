@@ -51,6 +51,7 @@ CASES = [
     jsonl("single quotes", "{'input': 'q'}\n", "s.jsonl:1", "double quotes"),
     jsonl("cut last line", OK + '{"input": "q', "s.jsonl:2", "broken JSON"),
     jsonl("two objects on a line", OK.strip() + OK, "s.jsonl:1", "trailing characters"),
+    jsonl("a name twice in a row", OK + '{"input": "q", "target": "a", "x": {"target": "c"}, "target": "b"}\n', "s.jsonl:2", "`target` stands twice"),
     jsonl("NaN target", '{"input": "q", "target": NaN}\n', "s.jsonl:1", "JSON has no NaN"),
     jsonl("infinite target", '{"input": "q", "target": -Infinity}\n', "s.jsonl:1", "no Infinity"),
     jsonl("number out of range", '{"input": "q", "target": 1e999}\n', "s.jsonl:1", "out of range"),
@@ -134,6 +135,11 @@ CASES = [
     Bad("YAML points to YAML", {"s.yaml": "tasks: s.yaml\n"}, ("s.yaml:1", "another format"), source="s.yaml"),
     Bad("YAML makes objects", {"s.yaml": "tasks:\n- input: !!python/object/apply:os.system [ls]\n"}, ("s.yaml",), source="s.yaml"),
     Bad("YAML aliases without end", {"s.yaml": "a: &a [x, *a]\ntasks: *a\n"}, ("s.yaml",), source="s.yaml"),
+    Bad("YAML option wrong", {"s.yaml": "name: x\nheld_out: yes\ntasks:\n- input: q\n"}, ("s.yaml:2 (held_out)", "float"), source="s.yaml"),
+    Bad("YAML scorer wrong", {"s.yaml": "scorer: [a]\ntasks:\n- input: q\n"}, ("s.yaml:1 (scorer)", "mapping with `type`"), source="s.yaml"),
+    Bad("YAML prompt wrong", {"s.yaml": "prompt: '{inptu}'\ntasks:\n- input: q\n"}, ("s.yaml, prompt", "did you mean {input}"), source="s.yaml"),
+    Bad("binary file as CSV", {"s.csv": b"\x00\x01\x02binary\n"}, ("s.csv:1", "binary"), source="s.csv"),
+    jsonl("unknown key in the header line", rows({"suite": {"nmae": "x"}}) + OK, "s.jsonl:1", "did you mean `name`"),
     Bad("few-shot file missing", {"s.jsonl": OK}, ("few-shot file is missing", "e.jsonl"), options={"few_shot": "e.jsonl"}),
     Bad("template field missing", {"s.jsonl": OK}, ("template uses `inptu`", "input", "did you mean {input}"), prompt=Prompt(template="{inptu}")),
     Bad("template brace", {"s.jsonl": OK}, ("character 9", "double the brace"), prompt=Prompt(template='{input} {"a": 1}')),
@@ -194,6 +200,13 @@ def test_harmless_habits_are_accepted(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_bytes(content)
     suite = load("s.jsonl", base_dir=tmp_path)
     assert (len(suite), suite.task(0).input, suite.task(0).target) == (1, "q", "t")
+
+
+def test_the_same_name_at_another_depth_is_no_duplicate(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text(
+        '{"input": "say \\"input\\"", "x": {"input": "y", "target": "z"}, "target": "t"}\n'
+    )
+    assert load("s.jsonl", base_dir=tmp_path).task(0).target == "t"
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

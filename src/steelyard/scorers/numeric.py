@@ -45,6 +45,16 @@ class NumericOptions(Options, frozen=True, omit_defaults=True, forbid_unknown_fi
     percent: Literal["either", "strict"] = "either"
 
 
+def number_of_target(target: str) -> Number | None:
+    """The number that a target is; of a written-out solution, the one after its last "####" or "\\boxed{"."""
+    whole = parse_whole(target)
+    if whole is None:
+        text = tidy(target)
+        at = max(text.rfind(mark) + len(mark) if mark in text else -1 for mark in ("####", "\\boxed{"))
+        whole = first_number(text[at:]) if at >= 0 else None
+    return whole
+
+
 class Numeric(TextScorer):
     """See `NumericOptions`. No number where one was asked for is a format failure."""
 
@@ -72,7 +82,7 @@ class Numeric(TextScorer):
             return unreadable(found)
         why = ""
         for target in targets(item):
-            wanted = parse_whole(target)
+            wanted = number_of_target(target)
             if wanted is None:
                 return failed(found.text, "the target is no number")
             verdict = self._equal(found, wanted)
@@ -116,7 +126,7 @@ class Numeric(TextScorer):
         wrong = super().check(item)
         if wrong:
             return wrong
-        bad = [t for t in targets(item) if parse_whole(t) is None]
+        bad = [t for t in targets(item) if number_of_target(t) is None]
         return f"the target {bad[0][:60]!r} is no number" if bad else ""
 
     def _equal(self, found: Number, wanted: Number) -> str:

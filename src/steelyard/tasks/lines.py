@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from typing import BinaryIO, NoReturn
 
@@ -12,6 +13,7 @@ from steelyard.tasks.store import Store
 
 _DECODER = msgspec.json.Decoder()
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_WATCHED = tuple((key, f'"{key}"'.encode()) for key in ("id", "input", "target", "choices"))
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -27,11 +29,30 @@ def decode_row(data: bytes, shown: str, line: int) -> dict[str, object]:
         _fail(shown, line, "nested too deep", "fewer levels of lists and objects", "more than 1000")
     except msgspec.DecodeError as e:
         _bad_json(data, shown, line, str(e))
+    for key, quoted in _WATCHED:
+        if data.count(quoted) > 1 and _twice(data, key):
+            _fail(shown, line, f"`{key}` stands twice in one row", "each name once", f"two values for {key}",
+                  "keep the right one: JSON readers silently take the last")  # fmt: skip
     if not isinstance(row, dict):
         kind = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a truth value"}
         _fail(shown, line, "not a JSON object", '{"input": ..., "target": ...} on one line',
               kind.get(type(row), "null"))  # fmt: skip
     return row
+
+
+def _twice(data: bytes, key: str) -> bool:
+    """Whether the outermost object has the key twice (slow, and asked only where the word occurs twice)."""
+    last: list[tuple[str, object]] = []
+
+    def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        last[:] = pairs  # the outermost object is closed last
+        return dict(pairs)
+
+    try:
+        json.loads(data, object_pairs_hook=note)
+    except (ValueError, RecursionError):
+        return False
+    return [k for k, _ in last].count(key) > 1
 
 
 def _bad_json(data: bytes, shown: str, line: int, why: str) -> NoReturn:
@@ -44,6 +65,8 @@ def _bad_json(data: bytes, shown: str, line: int, why: str) -> NoReturn:
             fix = f"JSON has no {word.decode()}: write null, or leave the field out"
     if text.startswith(b"{'"):
         fix = "JSON needs double quotes"
+    if "out of range" in why:
+        fix = "write a number of that size as a text"
     if b"\\ud" in text.lower():
         fix = "a \\ud800-\\udfff escape must stand in a pair"
     if any(b < 32 and b not in b"\t\r\n" for b in text):

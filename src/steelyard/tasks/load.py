@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import re
 import zlib
@@ -13,11 +14,13 @@ from typing import BinaryIO, cast
 import msgspec
 
 from steelyard.errors import DataError
+from steelyard.schema.contestant import Prompt
 from steelyard.schema.task import SuiteHeader, Task
 from steelyard.tasks import images, lines
 from steelyard.tasks.ids import SeenIds
 from steelyard.tasks.options import LoadOptions, options_of
 from steelyard.tasks.paths import beside
+from steelyard.tasks.render import check_prompt
 from steelyard.tasks.rows import RowReader
 from steelyard.tasks.store import Spool, Store, opened
 from steelyard.tasks.suite import Suite, options_in
@@ -28,6 +31,8 @@ FORMATS = {
     ".parquet": "parquet", ".pq": "parquet", ".yaml": "yaml", ".yml": "yaml",
 }  # fmt: skip
 BUILTIN = Path(__file__).parent / "builtin"
+HEADER = ("name", "description", "canary", "scorer", "prompt")
+"""What a suite can say of itself, in YAML or on the first line of JSONL under `suite`."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -180,7 +185,7 @@ class _Loading:
     ) -> None:
         self.path, self.declared, self.given, self.shown = path, declared, given, shown or str(path)
         self.version, self.seen = Version(), SeenIds()
-        self.n = self.n_held_out = self.n_choices = 0
+        self.n = self.n_choices = 0
         self.without_target: int | None = None
         self.columns: set[str] | None = None
         self.conditions: set[str] | None = None
@@ -194,12 +199,12 @@ class _Loading:
     def _fill(self, store: Store, rows: Rows) -> Suite:
         first = next(rows, None)
         if first is not None and set(first[1]) == {"suite"} and isinstance(first[1]["suite"], dict):
-            self.declared = {**cast("dict[str, object]", first[1]["suite"]), **self.declared}
+            self.declared = {**self._checked(cast("dict[str, object]", first[1]["suite"])), **self.declared}
             store.starts.pop()
             first = next(rows, None)
         if first is None:
             raise DataError(
-                "no tasks", where=self.shown, wanted="at least one task", got="an empty file", fix="add a row"
+                "no tasks", where=self.shown, wanted="at least one task", got="none", fix="add a row"
             )
         options = options_of({**options_in(self.declared), **self.given}, str(self.path))
         suite = Suite(store, RowReader(options, self.shown), self.path.parent)
@@ -222,8 +227,23 @@ class _Loading:
         suite.all_choices = self.n_choices == self.n
         suite.columns = frozenset(self.columns or ())
         suite.conditions = frozenset(self.conditions or ())
-        suite.header = self._header(options)
+        suite.header = self._header(options, sum(suite.held_out))
+        if suite.header.prompt:
+            check_prompt(suite, Prompt(), f"{self.path}, prompt")
         return suite
+
+    def _checked(self, header: dict[str, object]) -> dict[str, object]:
+        for key in header:
+            if key not in HEADER and key not in LoadOptions.__struct_fields__:
+                near = difflib.get_close_matches(key, (*HEADER, *LoadOptions.__struct_fields__), 1)
+                raise DataError(
+                    f"unknown key `{key}` in the suite's header",
+                    where=f"{self.shown}:1",
+                    wanted="one of " + ", ".join((*HEADER, *LoadOptions.__struct_fields__)),
+                    got=key,
+                    fix=f"did you mean `{near[0]}`?" if near else "remove it",
+                )
+        return header
 
     def _add(self, suite: Suite, reader: RowReader, line: int, row: dict[str, object]) -> None:
         task = reader.task(row, self.n, line)
@@ -232,8 +252,7 @@ class _Loading:
         self.version.add(task)
         for name in task.images:
             self.version.add_file(self._image(suite, name, f"{self.shown}:{line}"))
-        if task.split == "held_out":
-            self.n_held_out += 1
+        suite.held_out.append(task.split == "held_out")
         if self.without_target is None and not task.target:
             self.without_target = self.n
         self.n_choices += bool(task.choices)
@@ -271,7 +290,7 @@ class _Loading:
                     fix="check the spelling",
                 )
 
-    def _header(self, options: LoadOptions) -> SuiteHeader:
+    def _header(self, options: LoadOptions, n_held_out: int) -> SuiteHeader:
         d = self.declared
         scorer = d.get("scorer") or {}
         if isinstance(scorer, str):
@@ -288,8 +307,8 @@ class _Loading:
         return SuiteHeader(
             name=options.name or str(d.get("name") or "") or self.path.name.split(".")[0],
             version=self.version.value(),
-            n_public=self.n - self.n_held_out,
-            n_held_out=self.n_held_out,
+            n_public=self.n - n_held_out,
+            n_held_out=n_held_out,
             description=str(d.get("description", "")),
             canary=str(d.get("canary", "")),
             scorer=scorer,

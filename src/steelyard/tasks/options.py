@@ -66,7 +66,9 @@ def options_of(given: LoadOptions | Mapping[str, object], where: str = "options"
     try:
         options = msgspec.convert(plain, LoadOptions)
     except msgspec.ValidationError as e:
-        raise PlanError("an option of the suite is wrong", where=where, got=str(e)) from None
+        raise PlanError(
+            "an option of the suite is wrong", where=where, wanted="a value of its type", got=str(e)
+        ) from None
     for role in options.fields:
         if role not in ROLES:
             near = difflib.get_close_matches(role, ROLES, 1)

@@ -24,6 +24,7 @@ from steelyard.tasks.suite import Suite
 from steelyard.tasks.version import normal
 
 PLAIN = "{input}"
+_UNUSED = Mix()
 WITH_CHOICES = "{input}\n\n{choices}"
 _BUILT_IN = frozenset(("input", "choices", "id", "cluster"))
 
@@ -50,7 +51,7 @@ def render(
     DataError for a field or a file that is missing; `check_prompt` finds the former before a run.
     """
     task = suite.task(i)
-    mix = Mix(seed, i)
+    mix = Mix(seed, i) if task.choices or prompt.few_shot else _UNUSED
     system = prompt.system
     ids: tuple[str, ...] = ()
     shots: list[Message] = []

@@ -19,9 +19,10 @@ _DECODER = msgspec.json.Decoder()
 class Suite:
     """Implements `SuiteData`. Made by `steelyard.tasks.load`; reading tasks is safe from several threads.
 
-    `folder` is where its images lie; `columns` the fields that every task has besides the roles; `examples` the
-    few-shot file when there is one; `without_target` the index of the first task without a target, None when all
-    have one; `all_choices` is True when every task has choices. Memory: 8 bytes a task.
+    `folder` is where its images lie; `columns` and `conditions` the fields and conditions that every task has;
+    `examples` the few-shot file when there is one; `held_out[i]` is 1 for a held-out task; `without_target` the index
+    of the first task without a target, None when all have one; `all_choices` is True when every task has choices.
+    Memory: 9 bytes a task.
     """
 
     def __init__(self, store: Store, reader: RowReader, folder: Path) -> None:
@@ -30,6 +31,7 @@ class Suite:
         self.columns: frozenset[str] = frozenset()
         self.conditions: frozenset[str] = frozenset()
         self.examples: Suite | None = None
+        self.held_out = bytearray()
         self.without_target: int | None = None
         self.all_choices = False
         self._store, self._reader = store, reader

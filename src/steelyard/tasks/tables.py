@@ -86,6 +86,11 @@ def _check_header(header: list[str], shown: str, delimiter: str) -> None:
         raise DataError(
             "no header line", where=f"{shown}:1", wanted="column names", got="an empty file or line"
         )
+    if any("\0" in h for h in header):
+        raise DataError(
+            "a binary file", where=f"{shown}:1", wanted="text with column names on line 1", got="NUL characters",
+            fix="save it as CSV, in UTF-8",
+        )  # fmt: skip
     twice = next((h for h in header if header.count(h) > 1), None)
     if twice is not None:
         raise DataError(

@@ -13,7 +13,7 @@ import yaml
 
 from steelyard.errors import DataError, PlanError
 from steelyard.tasks import yamldoc
-from steelyard.tasks.options import LoadOptions
+from steelyard.tasks.options import LoadOptions, options_of
 from steelyard.tasks.store import opened
 from steelyard.tasks.yamldoc import Doc
 
@@ -59,6 +59,11 @@ def read_suite(path: Path, *, packed: bool, limit: int) -> YamlSuite:
     for key in ("name", "description", "canary", "prompt"):
         if key in keys:
             declared[key] = keys[key].text()
+    for key in keys:
+        if key in LoadOptions.__struct_fields__:
+            options_of({key: declared[key]}, keys[key].where)
+    if "scorer" in keys and not (keys["scorer"].is_mapping or isinstance(declared["scorer"], str)):
+        raise keys["scorer"].fail("not a scorer", wanted="its name, or a mapping with `type`")
     tasks = keys["tasks"]
     if tasks.is_sequence:
         return YamlSuite(declared, _rows(tasks), tasks.where)
