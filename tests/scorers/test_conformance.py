@@ -12,7 +12,7 @@ from steelyard.schema.reply import Reply
 from steelyard.schema.score import Outcome, Score, ungraded
 from steelyard.schema.task import Task
 from steelyard.scorers import Item, Scorer, build
-from steelyard.scorers.build import MAKERS
+from steelyard.scorers.build import TYPES
 from steelyard.testing.scorers import run_scorer_conformance
 
 ITEMS = {
@@ -41,7 +41,7 @@ SPECS: dict[str, dict[str, object]] = {
 JUDGES = {"rubric", "pairwise", "panel"}
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS.keys() - JUDGES))
+@pytest.mark.parametrize("name", sorted(set(TYPES) - JUDGES))
 def test_our_scorers_keep_the_contract(name: str) -> None:
     scorer = build({"type": name, **SPECS.get(name, {})})
     assert isinstance(scorer, Scorer)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.scorers.build import MAKERS
+from steelyard.scorers.build import TYPES
 from steelyard.scorers.choice import ChoiceOptions
 from steelyard.scorers.common import Options
 from steelyard.scorers.composite import CompositeOptions
@@ -55,5 +55,5 @@ def test_every_option_of_a_suite_is_described() -> None:
 def test_every_scorer_and_every_option_of_it_is_described() -> None:
     text = (GUIDES / "scorers.md").read_text(encoding="utf-8")
     options = {o for kind in OPTIONS for o in kind.__struct_fields__} - {"type"}
-    missing = [o for o in (*MAKERS, *sorted(options)) if f"`{o}`" not in text and f"`{o}:" not in text]
+    missing = [o for o in (*TYPES, *sorted(options)) if f"`{o}`" not in text and f"`{o}:" not in text]
     assert not missing

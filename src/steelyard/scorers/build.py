@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import cast
 
 from steelyard.errors import DataError, PlanError
 from steelyard.ledger.base import SuiteData
 from steelyard.schema.reply import Reply
 from steelyard.scorers.base import Item, Judge, Scorer
-from steelyard.scorers.choice import Choice, ChoiceOptions
 from steelyard.scorers.common import Options, TextScorer, read_options
-from steelyard.scorers.composite import Composite, CompositeJudge, CompositeOptions, check_options
-from steelyard.scorers.exact import Exact, ExactOptions
-from steelyard.scorers.f1 import F1, F1Options
-from steelyard.scorers.includes import Includes, IncludesOptions
-from steelyard.scorers.json_schema import JsonSchema, JsonSchemaOptions, schema_of
-from steelyard.scorers.numeric import Numeric, NumericOptions
-from steelyard.scorers.pairwise import Pairwise, PairwiseOptions
-from steelyard.scorers.panel import Panel, PanelOptions
-from steelyard.scorers.python import PythonOptions, PythonScorer
-from steelyard.scorers.regex import Regex, RegexOptions
-from steelyard.scorers.rubric import Rubric, RubricOptions
-from steelyard.scorers.tool_calls import ToolCallOptions, ToolCalls
 from steelyard.tasks.suite import Suite
 
-O = TypeVar("O", bound=Options)  # noqa: E741 - the options of a scorer
-Maker = Callable[[Mapping[str, object], Path | None, str], Scorer | Judge]
+SCORERS: Mapping[str, tuple[str, str]] = {
+    "exact": ("Exact", "ExactOptions"),
+    "includes": ("Includes", "IncludesOptions"),
+    "regex": ("Regex", "RegexOptions"),
+    "choice": ("Choice", "ChoiceOptions"),
+    "numeric": ("Numeric", "NumericOptions"),
+    "f1": ("F1", "F1Options"),
+    "json_schema": ("JsonSchema", "JsonSchemaOptions"),
+    "tool_calls": ("ToolCalls", "ToolCallOptions"),
+    "python": ("PythonScorer", "PythonOptions"),
+}
+"""Type: the class and its options, in the module of the type's name, imported when a plan asks for it."""
+JUDGES: Mapping[str, tuple[str, str]] = {
+    "rubric": ("Rubric", "RubricOptions"),
+    "pairwise": ("Pairwise", "PairwiseOptions"),
+}
+TYPES = (*SCORERS, "composite", *JUDGES, "panel")
 
 
-def _maker(made: Callable[[O, Path | None], Scorer | Judge], options: type[O]) -> Maker:
-    def make(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
+def _parts_of(kind: str, names: tuple[str, str]) -> tuple[Callable[..., Scorer | Judge], type[Options]]:
+    # all thirteen at once would cost every start 20 ms of compiled patterns
+    module = importlib.import_module(f"steelyard.scorers.{kind}")
+    return cast(
+        "tuple[Callable[..., Scorer | Judge], type[Options]]", tuple(getattr(module, n) for n in names)
+    )
+
+
+def _make(kind: str, spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
+    if kind in SCORERS:
+        made, options = _parts_of(kind, SCORERS[kind])
         return made(read_options(spec, options, where), base_dir)
-
-    return make
+    if kind in JUDGES:
+        made, options = _parts_of(kind, JUDGES[kind])
+        return made(read_options(spec, options, where))
+    return (_composite if kind == "composite" else _panel)(spec, base_dir, where)
 
 
 def _composite(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
+    # lazy: only plans with a composite need it
+    from steelyard.scorers.composite import Composite, CompositeJudge, CompositeOptions, check_options
+
     options = read_options(spec, CompositeOptions, where)
     check_options(options)
     parts = {
@@ -51,6 +68,8 @@ def _composite(spec: Mapping[str, object], base_dir: Path | None, where: str) ->
 
 
 def _panel(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
+    from steelyard.scorers.panel import Panel, PanelOptions  # lazy: only plans with a panel need it
+
     options = read_options(spec, PanelOptions, where)
     members: dict[str, Judge] = {}
     for label, inner in options.of.items():
@@ -64,30 +83,6 @@ def _panel(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Sco
     return Panel(options, members)
 
 
-def _judge(made: Callable[[O], Judge], options: type[O]) -> Maker:
-    def make(spec: Mapping[str, object], base_dir: Path | None, where: str) -> Scorer | Judge:
-        return made(read_options(spec, options, where))
-
-    return make
-
-
-MAKERS: Mapping[str, Maker] = {
-    "exact": _maker(Exact, ExactOptions),
-    "includes": _maker(Includes, IncludesOptions),
-    "regex": _maker(Regex, RegexOptions),
-    "choice": _maker(Choice, ChoiceOptions),
-    "numeric": _maker(Numeric, NumericOptions),
-    "f1": _maker(F1, F1Options),
-    "json_schema": _maker(JsonSchema, JsonSchemaOptions),
-    "tool_calls": _maker(ToolCalls, ToolCallOptions),
-    "python": _maker(PythonScorer, PythonOptions),
-    "composite": _composite,
-    "rubric": _judge(Rubric, RubricOptions),
-    "pairwise": _judge(Pairwise, PairwiseOptions),
-    "panel": _panel,
-}
-
-
 def build(
     spec: Mapping[str, object] | str, *, base_dir: Path | None = None, where: str = "scorer"
 ) -> Scorer | Judge:
@@ -98,17 +93,16 @@ def build(
     if isinstance(spec, str):
         spec = {"type": spec}
     kind = spec.get("type")
-    maker = MAKERS.get(kind) if isinstance(kind, str) else None
-    if maker is None:
-        near = difflib.get_close_matches(str(kind), MAKERS, 1)
+    if not isinstance(kind, str) or kind not in TYPES:
+        near = difflib.get_close_matches(str(kind), TYPES, 1)
         raise PlanError(
             "no such scorer" if kind else "a scorer without a `type`",
             where=where,
-            wanted="one of " + ", ".join(MAKERS),
+            wanted="one of " + ", ".join(TYPES),
             got=repr(kind) if kind else "keys " + (", ".join(map(str, spec)) or "(none)"),
             fix=f"did you mean `{near[0]}`?" if near else "",
         )
-    return maker(spec, base_dir, where)
+    return _make(kind, spec, base_dir, where)
 
 
 def pin(spec: Mapping[str, object], base_dir: Path) -> dict[str, object]:
@@ -117,6 +111,9 @@ def pin(spec: Mapping[str, object], base_dir: Path) -> dict[str, object]:
     What a plan keeps of a scorer, so that it judges the same from any folder, or says that a file was changed. Raises
     PlanError for a file that cannot be read.
     """
+    from steelyard.scorers.json_schema import schema_of  # lazy: as in `_parts_of`
+    from steelyard.scorers.python import PythonScorer  # lazy: as in `_parts_of`
+
     out = dict(spec)
     if out.get("type") == "python":
         built = build(out, base_dir=base_dir)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from typing import Literal
 
@@ -65,7 +64,8 @@ class Panel:
             ayes = sum(scores[label].outcome is Outcome.PASSED for label in values)
             value = float(2 * ayes > len(values))
         elif self._o.combine == "median":
-            value = statistics.median(values.values())
+            ranked = sorted(values.values())
+            value = (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
         else:
-            value = statistics.fmean(values.values())
+            value = sum(values.values()) / len(values)
         return of_value(value, explanation=why, parts=dict(values))

@@ -8,7 +8,6 @@ and returns a Score, a bool, a number in [0, 1], or a mapping with `value` and, 
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import importlib.util
@@ -92,6 +91,8 @@ class PythonScorer(TextScorer):
 
 def _pinned(options: PythonOptions, path: Path, name: str) -> PythonOptions:
     """The options with the file's hash; refuses a file that is missing, broken, changed or without the function."""
+    import ast  # lazy: 10 ms at start that only own functions need
+
     try:
         source = path.read_bytes()
         tree = ast.parse(source)
