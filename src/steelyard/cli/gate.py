@@ -34,7 +34,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @json_option
 @guarded
 def command(**options: object) -> None:
-    """Judge SOURCE (a CSV, JSONL or Parquet of results, or a run) by the rules in the YAML file RULES.
+    """Judge SOURCE (files of results of any tool, or a run) by the rules in the YAML file RULES.
 
     Exit codes: 0 pass, 10 regression, 11 undecided, 12 below the coverage floor, 7 nothing was measured.
     """

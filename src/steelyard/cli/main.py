@@ -18,10 +18,12 @@ COMMANDS: dict[str, str] = {
     "ctl": "Watch and steer a run that is going on.",
     "verify": "Check that no row of the ledger was altered.",
     "sandbox": "Run commands in isolation; see and take what they changed.",
-    "doctor": "Check what this machine gives.",
+    "doctor": "What a results file can support; what this machine gives.",
     "compare": "Better, worse, equivalent or undecided against a baseline.",
     "gate": "Hold results against a rule file; the exit code is the verdict.",
     "select": "The cheapest sufficient contestant of every stage of a pipeline.",
+    "plan": "What it will cost to know: tasks, trials, money.",
+    "rank": "Rank contestants from votes or results.",
     "serve-models": "Serve the embedded models over HTTP, on loopback.",
 }
 """Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""

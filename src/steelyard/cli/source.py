@@ -15,15 +15,16 @@ from steelyard.errors import UsageError
 if TYPE_CHECKING:
     from steelyard.decide.columns import Reading
     from steelyard.decide.results import Results
+    from steelyard.ledger.tables import Table
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """SOURCE and how to read it."""
+    """SOURCE (files, or one run) and how to read it."""
 
-    source: str
+    source: tuple[str, ...]
     place: str | None
     bounds: tuple[float, float] | None
     unbounded: bool
@@ -39,9 +40,18 @@ KEYS = ("source", "place", "bounds", "unbounded", "column", "condition", "ignore
 
 def source_options(function: F) -> F:
     """SOURCE, --ledger and the options that say how a table is read."""
+    return reading_options(click.argument("source", nargs=-1, required=True)(function))
+
+
+def maybe_source_options(function: F) -> F:
+    """As `source_options`, for commands that can do without SOURCE."""
+    return reading_options(click.argument("source", nargs=-1)(function))
+
+
+def reading_options(function: F) -> F:
+    """--ledger and the options that say how a table is read."""
     for option in reversed(
         (
-            click.argument("source"),
             click.option("--ledger", "place", metavar="PLACE", default=None, help="Ledger of the run SOURCE."),
             click.option("--bounds", type=(float, float), default=None, metavar="LOW HIGH",
                          help="A score's least and greatest value [default: 0 1]."),
@@ -63,17 +73,30 @@ def split_source(options: dict[str, object]) -> tuple[Source, dict[str, object]]
 
 
 def load(source: Source, *, amounts: bool = False) -> Results:
-    """The results of a file, or else of a run of the ledger. `amounts`: cost and seconds are needed, too."""
+    """The results of files, or else of a run of the ledger. `amounts`: cost and seconds are needed, too."""
     # lazy: `--help` must not load numpy
-    from steelyard.ledger.tables import is_file_name, results_of_file, results_of_run
+    from steelyard.ledger.runs import results_of_run
+    from steelyard.ledger.tables import results_of_table
 
     pairs = [pair(w, "--where") for w in source.where]
-    path = Path(source.source)
-    if is_file_name(path):
-        found = results_of_file(path, reading(source))
+    table = load_table(source)
+    if table is not None:
+        found = results_of_table(table, reading(source))
     else:
-        found = results_of_run(open_place(source.place, create=False), source.source, amounts=amounts)
+        found = results_of_run(open_place(source.place, create=False), source.source[0], amounts=amounts)
     return found.where(dict(pairs)) if pairs else found
+
+
+def load_table(source: Source) -> Table | None:
+    """The tables of the files as one; None when SOURCE names a run."""
+    # lazy: `--help` must not load numpy
+    from steelyard.ledger.shapes import read_any
+    from steelyard.ledger.tables import is_file_name, joined
+
+    paths = [Path(s) for s in source.source]
+    if len(paths) == 1 and not is_file_name(paths[0]):
+        return None
+    return joined([read_any(p) for p in paths])
 
 
 def reading(source: Source) -> Reading:

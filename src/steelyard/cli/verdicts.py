@@ -15,7 +15,10 @@ from steelyard.unknown import Unknown
 
 if TYPE_CHECKING:
     from steelyard.decide.compare import Comparisons
+    from steelyard.decide.diagnose import Diagnosis
     from steelyard.decide.gate import Check, GateReport
+    from steelyard.decide.knowing import Knowing
+    from steelyard.decide.ranking import Ranking
     from steelyard.decide.select import Selection, StageChoice
     from steelyard.stats.base import Figure, Interval
 
@@ -163,6 +166,57 @@ def _stage(stage: StageChoice) -> list[str]:
         where = "on the front" if p.on_front else "behind it"
         out.append(line(f"  front: {p.contestant} {where}, on it in {p.confidence:.0%} of samples"))
     return [*out, *(line(f"  would change it: {c.sentence}") for c in stage.changes)]
+
+
+def plan_text(plans: Sequence[Knowing]) -> str:
+    """A sentence a plan, with its range, its method, and what the pilot itself can tell."""
+    out = []
+    for p in plans:
+        out.append(line(p.sentence))
+        if not isinstance(p.design, Unknown):
+            if not isinstance(p.design.tasks_range, Unknown):
+                low, high = p.design.tasks_range
+                out.append(f"  the pilot's own uncertainty: {low} to {high} tasks (80 %)")
+            out += [line(f"  {n}") for n in p.design.notes]
+            out.append(line(f"  method: {p.design.method}"))
+        noise = ", ".join(f"{v:.4g}" for v in p.split.noise)
+        label = "between tasks and trials" if p.split.mixed else "between tasks"
+        out.append(f"  variance {label} {p.split.between:.4g}; of a trial {noise}")
+        if not isinstance(p.now, Unknown):
+            what = "half-width" if p.goal.difference is None else "difference that would be detected"
+            out.append(f"  {what} with what is at hand: {p.now:.4g}")
+        if isinstance(p.cost, Unknown):
+            out.append(line(f"  cost: {p.cost}"))
+    return "\n".join(out)
+
+
+def rank_text(found: Ranking) -> str:
+    """Best first: rank interval, tie group, Elo with its interval, chance to beat the others."""
+    rows = [("contestant", "rank", "ties", "Elo", "interval", "beats others", "votes")]
+    for r in found.rows:
+        span = f"{r.rank.best}" if r.rank.best == r.rank.worst else f"{r.rank.best}-{r.rank.worst}"
+        rows.append(
+            (r.contestant, span, str(r.rank.group), number(r.elo.value, 1), ends(r.elo.interval, 1),
+             number(r.win_rate.value, 3), str(r.votes))
+        )  # fmt: skip
+    out = [*columns(rows), line(f"method: {found.method}")]
+    if not isinstance(found.position, Unknown):
+        out.append(
+            f"first side's advantage: {number(found.position.value)} logits {ends(found.position.interval)}"
+        )
+    for name, e in found.style.items():
+        out.append(line(f"style {name}: {number(e.value)} logits {ends(e.interval)}"))
+    if found.rows:
+        out.append(line(f"ranks: {found.rows[0].rank.method}"))
+    return "\n".join([*out, *(line(f"note: {n}") for n in found.notes)])
+
+
+def doctor_text(found: Diagnosis) -> str:
+    """Facts, then a line a question."""
+    out = [line(f) for f in found.facts]
+    width = max((len(f.question) for f in found.findings), default=0)
+    out += [line(f"{f.standing.value:5} {f.question:{width}}  {f.sentence}") for f in found.findings]
+    return "\n".join([*out, *(line(f"note: {n}") for n in found.notes)])
 
 
 def _cell(text: str) -> str:

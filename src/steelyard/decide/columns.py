@@ -347,5 +347,5 @@ def _not_a_condition(name: str, why: str, source: str) -> DataError:
         f"unknown column {name!r}: not a condition, because {why}",
         where=source,
         wanted=", ".join(ALIASES) + ", or conditions with few values that do not differ within a task",
-        fix=f"leave it out with --ignore {name}, or use it anyway with --condition {name}",
+        fix=f"leave it out with --ignore {name} (all such with --ignore-rest), or use it with --condition {name}",
     )

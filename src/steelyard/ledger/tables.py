@@ -1,5 +1,4 @@
-"""Tables of results and votes from files of any tool, and from runs, as columns that `decide` and `stats`
-take.
+"""Tables of results and votes from files, as columns that `decide` and `stats` take.
 
 Does not judge and guesses no meaning beyond column names (`decide.columns`). Reads CSV, TSV, JSON lines,
 JSON (a list of objects), each also gzipped, and Parquet (with the `parquet` extra). Text is UTF-8, with or
@@ -14,17 +13,12 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from steelyard.decide.columns import DEFAULT, Column, Reading, from_columns
+from steelyard.decide.columns import ALIASES, DEFAULT, Column, Reading, from_columns
 from steelyard.decide.results import Results
 from steelyard.errors import DataError, RowsError
-from steelyard.ledger.base import Ledger, TrialRow
-from steelyard.schema.score import Outcome
-from steelyard.stats.base import Coded, IntArray
 
 MOST_BYTES = 2_000_000_000
 """Of a file, unpacked: a gzipped bomb must not fill the memory."""
@@ -37,12 +31,18 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of equal length. `lines[row]` is where a row begins in the file, None for formats without
-    lines."""
+    """Columns of equal length.
+
+    `lines[row]` is where a row begins in the file, None for formats without lines. `shape` says what was read;
+    `spare` are columns that are left out unless asked for; `notes` are to be shown.
+    """
 
     columns: Mapping[str, Column]
     source: str
     lines: Sequence[int] | None = None
+    shape: str = "table"
+    spare: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -62,7 +62,7 @@ def read_table(path: Path) -> Table:
         raise DataError("no such file", where=str(path))
     if form == "parquet":
         return _parquet(path)
-    text = _text(path)
+    text = file_text(path)
     if not text.strip():
         raise DataError("the file is empty", where=str(path), wanted="a header and at least one row")
     if form in ("csv", "tsv"):
@@ -72,7 +72,7 @@ def read_table(path: Path) -> Table:
 
 def is_file_name(path: Path) -> bool:
     """Whether this names a table in a file rather than a run: by its ending, or because it is there."""
-    return bool(_form(path)) or path.is_file()
+    return bool(_form(path)) or path.suffix == ".eval" or path.is_file()
 
 
 def _form(path: Path) -> str:
@@ -80,13 +80,34 @@ def _form(path: Path) -> str:
     return _FORMATS.get(endings[-1], "") if endings else ""
 
 
-def results_of_file(path: Path, reading: Reading = DEFAULT) -> Results:
-    """Read and check a file of results; bad rows are named by their lines."""
-    table = read_table(path)
+def results_of_table(table: Table, reading: Reading = DEFAULT) -> Results:
+    """Check a table of results; bad rows are named by their lines."""
+    used = {*reading.rename.values(), *reading.conditions}
+    ignore = (*reading.ignore, *(c for c in table.spare if c not in used))
     try:
-        return from_columns(table.columns, reading, source=str(path))
+        found = from_columns(table.columns, replace(reading, ignore=ignore), source=table.source)
     except RowsError as e:
         raise located(e, table) from e
+    return replace(found, notes=(*table.notes, *found.notes))
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """Several tables as one, below each other; where one has no contestant, its file's name is it."""
+    if len(tables) == 1:
+        return tables[0]
+    names = dict.fromkeys(name for t in tables for name in t.columns)
+    columns: dict[str, list[object]] = {str(n): [] for n in names}
+    anonymous = [not any(r in t.columns for r in ("contestant", *ALIASES["contestant"])) for t in tables]
+    if any(anonymous):
+        columns.setdefault("contestant", [])
+    for table, unnamed in zip(tables, anonymous, strict=True):
+        for name, column in columns.items():
+            none = Path(table.source).stem if unnamed and name == "contestant" else None
+            column += list(table.columns.get(name, [none] * table.rows))
+    notes = tuple(dict.fromkeys(n for t in tables for n in t.notes))
+    spare = tuple(dict.fromkeys(n for t in tables for n in t.spare))
+    source = f"{tables[0].source} and {len(tables) - 1} more"
+    return Table(columns, source, shape=tables[0].shape, spare=spare, notes=notes)
 
 
 def located(error: RowsError, table: Table) -> DataError:
@@ -102,83 +123,9 @@ def located(error: RowsError, table: Table) -> DataError:
     )
 
 
-def results_of_run(ledger: Ledger, run: str, *, amounts: bool = False) -> Results:
-    """The trials of a run. `amounts` also reads cost (dollars) and seconds, which needs every reply: slower.
-
-    Planned trials that have no score are rows without a grade, so that coverage is that of the plan. In a
-    run that repeats until an interval is narrow only trials that were sent count, and a note says how they
-    were spent.
-    """
-    info = ledger.find(run)
-    plan = ledger.plan(info.run)
-    kept = ledger.suites(info.run)
-    tasks = [s.task(i) for s in kept for i in range(len(s))]
-    suites = [u for u, s in enumerate(kept) for _ in range(len(s))]
-    n_c, n_t = len(plan.contestants), len(tasks)
-    if amounts:
-        rows = [_amount_row(r) for r in ledger.trials(info.run)]
-    else:
-        rows = [(c, t, k, outcome, value, None, None) for c, t, k, outcome, value in ledger.scores(info.run)]
-    notes = []
-    if plan.trials.until is None:
-        seen = {(r[0], r[1], r[2]) for r in rows}
-        every = ((c, t, k) for c in range(n_c) for t in range(n_t) for k in range(plan.trials.count))
-        rows += [(*cell, int(Outcome.UNGRADED), None, None, None) for cell in every if cell not in seen]
-    else:
-        notes.append(
-            "trials were spent where results wavered: means over all of them lean a little, see the run's own"
-        )
-    if not rows:
-        raise DataError("the run has no trial yet", where=info.run)
-    c, t, k, outcome = (np.array([r[i] for r in rows], dtype=np.int64) for i in range(4))
-    graded = (outcome != int(Outcome.UNGRADED)) & np.array([r[4] is not None for r in rows])
-    facets = sorted({name for task in tasks for name in task.conditions})
-    clustered = any(task.cluster for task in tasks)
-    names = [u.name for u in plan.suites]
-    task_names = [
-        f"{names[s]}/{x.id}" if len(names) > 1 else x.id for s, x in zip(suites, tasks, strict=True)
-    ]
-    cluster_names = [f"{s}/{x.cluster}" if x.cluster else f"{s}#{i}"
-                     for i, (s, x) in enumerate(zip(suites, tasks, strict=True))]  # fmt: skip
-    minutes = np.array([np.nan if x.human_minutes is None else x.human_minutes for x in tasks])
-    return Results(
-        task=_labelled(t, task_names),
-        contestant=_labelled(c, [x.name for x in plan.contestants]),
-        trial=k,
-        score=np.array([r[4] if g else 0.0 for r, g in zip(rows, graded, strict=True)], dtype=np.float64),
-        graded=graded,
-        abstained=outcome == int(Outcome.ABSTAINED),
-        cluster=_labelled(t, cluster_names) if clustered else None,
-        suite=_labelled(np.array(suites)[t], names),
-        conditions={f: _labelled(t, [x.conditions.get(f, "(empty)") for x in tasks]) for f in facets},
-        cost=np.array([np.nan if r[5] is None else r[5] for r in rows]) if amounts else None,
-        seconds=np.array([np.nan if r[6] is None else r[6] for r in rows]) if amounts else None,
-        minutes=minutes[t] if np.isfinite(minutes).any() else None,
-        source=f"run {info.run}",
-        notes=tuple(notes),
-    )
-
-
-def _amount_row(row: TrialRow) -> tuple[int, int, int, int, float | None, float | None, float | None]:
-    outcome = int(Outcome.UNGRADED) if row.score is None else int(row.score.outcome)
-    value = None if row.score is None else row.score.value
-    cost = None if row.cost_pusd is None else row.cost_pusd / 1e12
-    timing = None if row.reply is None else row.reply.timing
-    return row.c, row.t, row.k, outcome, value, cost, None if timing is None else timing.done_ns / 1e9
-
-
-def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:
-    """Codes whose labels all occur and are different, in order of first appearance."""
-    table: dict[str, int] = {}
-    place = np.full(len(labels), -1, dtype=np.int64)
-    _, first = np.unique(index, return_index=True)
-    for at in np.sort(first):
-        i = int(index[at])
-        place[i] = table.setdefault(labels[i], len(table))
-    return Coded(place[index], tuple(table))
-
-
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """The text of a file, unpacked where it is gzipped. Raises DataError when it is not UTF-8, cut, or too
+    large."""
     try:
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
@@ -250,24 +197,25 @@ def _jsonl(text: str, source: str) -> Table:
     return Table(_columns(objects), source, lines)
 
 
-def _json(text: str, source: str) -> Table:
+def parse_json(text: str, where: str) -> object:
+    """A JSON value. Raises DataError that says where it breaks."""
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as e:
-        raise DataError("broken JSON", where=source, got=str(e)) from e
+        raise DataError("broken JSON", where=where, got=str(e)) from e
+
+
+def _json(text: str, source: str) -> Table:
+    value = parse_json(text, source)
     if not isinstance(value, list) or not value or not all(isinstance(x, dict) for x in value):
         raise DataError(
-            "not a table", where=source, wanted="a list of objects, one a trial", got=type(value).__name__,
-            fix="steelyard doctor FILE says what it is",
-        )  # fmt: skip
+            "not a table", where=source, wanted="a list of objects, one a trial", got=type(value).__name__
+        )
     return Table(_columns(value), source)
 
 
 def _object(line: str, where: str) -> dict[str, object]:
-    try:
-        value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as e:
-        raise DataError("broken JSON", where=where, got=str(e)) from e
+    value = parse_json(line, where)
     if not isinstance(value, dict):
         raise DataError(
             "not an object", where=where, wanted='{"task": ..., "score": ...}', got=type(value).__name__

@@ -187,7 +187,7 @@ def pilot_mean(means: ArrayLike, trials: ArrayLike, noise: ArrayLike) -> Split:
     """The split of one contestant from a pilot's arrays over tasks: mean, trials, and variance of the trials.
 
     `noise` is each task's sample variance of its trials (ddof 1), NaN where it has one trial. Without any
-    task that has two trials the two parts cannot be told apart: DataError.
+    task that has two trials the two parts cannot be told apart: the split is `mixed`.
     """
     return _pilot(finite(means, "means"), [(trials, noise)])
 

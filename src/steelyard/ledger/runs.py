@@ -1,0 +1,89 @@
+"""The trials of a run as `Results`, the table that every decision starts from. Nothing is judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from steelyard.decide.results import Results
+from steelyard.errors import DataError
+from steelyard.ledger.base import Ledger, TrialRow
+from steelyard.schema.score import Outcome
+from steelyard.stats.base import Coded, IntArray
+
+
+def results_of_run(ledger: Ledger, run: str, *, amounts: bool = False) -> Results:
+    """The trials of a run. `amounts` also reads cost (dollars) and seconds, which needs every reply: slower.
+
+    Planned trials that have no score are rows without a grade, so that coverage is that of the plan. In a
+    run that repeats until an interval is narrow only trials that were sent count, and a note says how they
+    were spent.
+    """
+    info = ledger.find(run)
+    plan = ledger.plan(info.run)
+    kept = ledger.suites(info.run)
+    tasks = [s.task(i) for s in kept for i in range(len(s))]
+    suites = [u for u, s in enumerate(kept) for _ in range(len(s))]
+    n_c, n_t = len(plan.contestants), len(tasks)
+    if amounts:
+        rows = [_amount_row(r) for r in ledger.trials(info.run)]
+    else:
+        rows = [(c, t, k, outcome, value, None, None) for c, t, k, outcome, value in ledger.scores(info.run)]
+    notes = []
+    if plan.trials.until is None:
+        seen = {(r[0], r[1], r[2]) for r in rows}
+        every = ((c, t, k) for c in range(n_c) for t in range(n_t) for k in range(plan.trials.count))
+        rows += [(*cell, int(Outcome.UNGRADED), None, None, None) for cell in every if cell not in seen]
+    else:
+        notes.append(
+            "trials were spent where results wavered: means over all of them lean a little, see the run's own"
+        )
+    if not rows:
+        raise DataError("the run has no trial yet", where=info.run)
+    c, t, k, outcome = (np.array([r[i] for r in rows], dtype=np.int64) for i in range(4))
+    graded = (outcome != int(Outcome.UNGRADED)) & np.array([r[4] is not None for r in rows])
+    facets = sorted({name for task in tasks for name in task.conditions})
+    clustered = any(task.cluster for task in tasks)
+    names = [u.name for u in plan.suites]
+    task_names = [
+        f"{names[s]}/{x.id}" if len(names) > 1 else x.id for s, x in zip(suites, tasks, strict=True)
+    ]
+    cluster_names = [f"{s}/{x.cluster}" if x.cluster else f"{s}#{i}"
+                     for i, (s, x) in enumerate(zip(suites, tasks, strict=True))]  # fmt: skip
+    minutes = np.array([np.nan if x.human_minutes is None else x.human_minutes for x in tasks])
+    return Results(
+        task=_labelled(t, task_names),
+        contestant=_labelled(c, [x.name for x in plan.contestants]),
+        trial=k,
+        score=np.array([r[4] if g else 0.0 for r, g in zip(rows, graded, strict=True)], dtype=np.float64),
+        graded=graded,
+        abstained=outcome == int(Outcome.ABSTAINED),
+        cluster=_labelled(t, cluster_names) if clustered else None,
+        suite=_labelled(np.array(suites)[t], names),
+        conditions={f: _labelled(t, [x.conditions.get(f, "(empty)") for x in tasks]) for f in facets},
+        cost=np.array([np.nan if r[5] is None else r[5] for r in rows]) if amounts else None,
+        seconds=np.array([np.nan if r[6] is None else r[6] for r in rows]) if amounts else None,
+        minutes=minutes[t] if np.isfinite(minutes).any() else None,
+        source=f"run {info.run}",
+        notes=tuple(notes),
+    )
+
+
+def _amount_row(row: TrialRow) -> tuple[int, int, int, int, float | None, float | None, float | None]:
+    outcome = int(Outcome.UNGRADED) if row.score is None else int(row.score.outcome)
+    value = None if row.score is None else row.score.value
+    cost = None if row.cost_pusd is None else row.cost_pusd / 1e12
+    timing = None if row.reply is None else row.reply.timing
+    return row.c, row.t, row.k, outcome, value, cost, None if timing is None else timing.done_ns / 1e9
+
+
+def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:
+    """Codes whose labels all occur and are different, in order of first appearance."""
+    table: dict[str, int] = {}
+    place = np.full(len(labels), -1, dtype=np.int64)
+    _, first = np.unique(index, return_index=True)
+    for at in np.sort(first):
+        i = int(index[at])
+        place[i] = table.setdefault(labels[i], len(table))
+    return Coded(place[index], tuple(table))
