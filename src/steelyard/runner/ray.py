@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import ray
 import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from steelyard.contestants.base import Answer, Ask, Contestant
 from steelyard.contestants.build import build
@@ -85,15 +86,19 @@ class RayExecutor:
         environ = {k: v for k, v in self._environ.items() if k in named}
         encoded = [msgspec.json.encode(s) for s in specs]
         nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's function has no types
-        n = self._n or max(1, sum(bool(node["Alive"]) for node in nodes))
-        actor = ray.remote(_Host).options(
-            num_cpus=0,
-            max_restarts=-1,
-            max_task_retries=0,
-            max_concurrency=_ATTEMPTS_AN_ACTOR,
-            scheduling_strategy="SPREAD",
-        )
-        self._actors = [actor.remote(encoded, environ) for _ in range(n)]
+        alive = [str(node["NodeID"]) for node in nodes if node["Alive"]]
+        actor = ray.remote(_Host)
+        for i in range(self._n or max(1, len(alive))):
+            # an actor that asks for no CPU is put anywhere: say which node, and let it move when that one dies
+            strategy = NodeAffinitySchedulingStrategy(alive[i % len(alive)], soft=True)
+            made = actor.options(
+                num_cpus=0,
+                max_restarts=-1,
+                max_task_retries=0,
+                max_concurrency=_ATTEMPTS_AN_ACTOR,
+                scheduling_strategy=strategy,
+            )
+            self._actors.append(made.remote(encoded, environ))
         try:
             self.nodes = set(await asyncio.gather(*(a.ready.remote() for a in self._actors)))
         except ray.exceptions.RayTaskError as e:
