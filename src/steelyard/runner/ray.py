@@ -2,7 +2,7 @@
 
 The ledger, the budget, the schedule and the limits stay in the driver: an actor gets an Ask and gives an Answer or a
 Fault, so what a cap or a crash means does not change. A node that dies ends its attempts as `provider: worker_lost`
-(possibly paid, retried by the runner's table), and its actors are started elsewhere. Credentials go to the actors by
+(possibly paid, retried by the runner's table) and gets no more. Credentials go to the actors by
 name: only the variables that the plan's `key_env` name.
 
 Not covered: autoscaling, and contestants that need files of the driver's machine (recordings, applications by path)
@@ -89,11 +89,10 @@ class RayExecutor:
         alive = [str(node["NodeID"]) for node in nodes if node["Alive"]]
         actor = ray.remote(_Host)
         for i in range(self._n or max(1, len(alive))):
-            # an actor that asks for no CPU is put anywhere: say which node, and let it move when that one dies
-            strategy = NodeAffinitySchedulingStrategy(alive[i % len(alive)], soft=True)
+            # an actor that asks for no CPU may be put anywhere, all of them on one node: say which
+            strategy = NodeAffinitySchedulingStrategy(alive[i % len(alive)], soft=False)
             made = actor.options(
                 num_cpus=0,
-                max_restarts=-1,
                 max_task_retries=0,
                 max_concurrency=_ATTEMPTS_AN_ACTOR,
                 scheduling_strategy=strategy,
@@ -106,10 +105,15 @@ class RayExecutor:
 
     async def answer(self, c: int, ask: Ask) -> Answer:
         """One attempt on the next actor in turn. Raises Fault."""
+        if not self._actors:
+            raise Fault("every node is gone", ended_by=EndedBy.PROVIDER, kind="no_workers", paid=False)
         self._turn = (self._turn + 1) % len(self._actors)
+        actor = self._actors[self._turn]
         try:
-            found = await self._actors[self._turn].answer.remote(c, ask)
+            found = await actor.answer.remote(c, ask)
         except (ray.exceptions.RayActorError, ray.exceptions.RayTaskError) as e:
+            if isinstance(e, ray.exceptions.RayActorError) and actor in self._actors:
+                self._actors.remove(actor)
             raise Fault(
                 f"the node that ran this attempt is gone: {type(e).__name__}",
                 ended_by=EndedBy.PROVIDER,
