@@ -48,6 +48,22 @@ def test_our_scorers_keep_the_contract(name: str) -> None:
     run_scorer_conformance(scorer, ITEMS[name])
 
 
+@pytest.mark.parametrize(
+    ("spec", "items"),
+    [
+        ({"type": "exact", "ignore_case": True, "ignore_punctuation": True, "nfkc": True}, "exact"),
+        ({"type": "exact", "after": ["is"]}, "exact"),
+        ({"type": "includes", "whole_words": True, "need": "all", "collapse_whitespace": True}, "includes"),
+        ({"type": "numeric", "decimal": ",", "pick": "last", "unit": "m"}, "numeric"),
+    ],
+    ids=lambda v: str(v)[:40],
+)
+def test_options_keep_the_contract_too(spec: dict[str, object], items: str) -> None:
+    scorer = build(spec)
+    assert isinstance(scorer, Scorer)
+    run_scorer_conformance(scorer, ITEMS[items])
+
+
 class Liar:
     """Passes everything, in ways that the contract forbids."""
 

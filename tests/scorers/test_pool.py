@@ -182,6 +182,38 @@ def test_closing_ends_the_process_and_the_pool_starts_again(pool: ScoringPool) -
     assert scores(pool, "mine", "fine")[0].outcome is Outcome.PASSED
 
 
+def test_the_process_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
+    import signal
+    import subprocess
+
+    (tmp_path / "mine.py").write_text(CODE + "\n")
+    script = """
+import sys
+from pathlib import Path
+from steelyard.schema.reply import Reply
+from steelyard.schema.task import Task
+from steelyard.scorers import Item, build
+from steelyard.scorers.pool import Limits, ScoringPool
+pool = ScoringPool({"m": build({"type": "python", "function": "mine.py:score"}, base_dir=Path(sys.argv[1]))}, Limits(seconds=60))
+pool.score_batch([(0, "m", Item(Task(id="t"), Reply(text="fine")))])
+print(pool._process._popen.pid, flush=True)
+pool.score_batch([(0, "m", Item(Task(id="t"), Reply(text="hang hard")))])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        pid = int(run.stdout.readline())
+        os.kill(pid, 0)
+        run.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while (
+        Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]
+    ):
+        assert time.monotonic() < deadline, "still there 20 s after the run was killed"
+        time.sleep(0.1)
+
+
 def test_importing_the_pool_imports_nothing_heavy() -> None:
     import subprocess
 

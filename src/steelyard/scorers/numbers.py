@@ -1,6 +1,6 @@
 """Numbers in running text: separators, fractions, percent, powers of ten, LaTeX, currency, units.
 
-Not covered: numbers in words, Roman numerals, intervals, expressions ("3*4"): these are no answers that this reads.
+Not covered: numbers in words, Roman numerals, intervals, dates, clock times, expressions ("3*4").
 All patterns take time linear in the text.
 """
 
@@ -36,6 +36,7 @@ _NUMBER = re.compile(
       | (?P<plain>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)
     )
     (?:(?:[ ]?(?:[x×*·]|\\times|\\cdot)[ ]?10[ ]?(?:\^|\*\*)[ ]?\{?(?P<power>[-+]?[0-9]{1,4})\}?)
+      | (?:(?:\^|\*\*)\{?(?P<raised>[-+]?[0-9]{1,4})\}?)
       | (?:[eE](?P<e>[-+]?[0-9]{1,4})(?![\w]))
       | (?:[ ]?/[ ]?(?P<over>[0-9]{1,300}(?:\.[0-9]{1,300})?)(?![0-9/]))
       |
@@ -115,6 +116,8 @@ def _number(m: re.Match[str], text: str) -> Number | None:
     power = m["power"] or m["e"]
     if power is not None:
         value, exact = _scaled(value, int(power)), None
+    if m["raised"] is not None:
+        value, exact = _raised(value, int(m["raised"])), None
     if m["over"] is not None:
         value, exact = _ratio(value, float(m["over"])), None
     negative = ("-" in (m["sign"] or "")) != (m["inner"] == "-")
@@ -141,6 +144,13 @@ def _number(m: re.Match[str], text: str) -> Number | None:
 
 def _ratio(top: float, under: float) -> float:
     return top / under if under else math.inf
+
+
+def _raised(value: float, power: int) -> float:
+    try:
+        return value**power
+    except (OverflowError, ZeroDivisionError):
+        return math.inf
 
 
 def _scaled(value: float, power: int) -> float:

@@ -120,7 +120,7 @@ class ScoringPool:
             if isinstance(s, Rebuildable) and not s.linear
         }
         limits = self._limits
-        return Setup(remote, limits.seconds, limits.load_seconds, limits.memory_mb)
+        return Setup(remote, limits.seconds, limits.load_seconds, limits.memory_mb, os.getpid())
 
 
 _LOST = ungraded("grader_crashed", "no answer")

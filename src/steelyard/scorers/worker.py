@@ -12,6 +12,8 @@ import resource
 import signal
 import struct
 import sys
+import threading
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -34,6 +36,7 @@ class Setup(Struct, frozen=True):
     seconds: float
     load_seconds: float
     memory_mb: int
+    parent: int
 
 
 Batch = list[tuple[int, str, Item]]
@@ -123,6 +126,17 @@ class Worker:
         return built
 
 
+def _end_with(parent: int) -> None:
+    """Do not outlive the run: a scorer that ignores everything would go on for ever once nobody can kill it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _limit_memory(megabytes: int) -> None:
     """Bound the address space, above what the interpreter already has."""
     size = Path("/proc/self/statm")
@@ -145,6 +159,7 @@ def main() -> None:
     for fd in (0, 1, 2):  # whatever a scorer prints or reads must not mix with the frames
         os.dup2(quiet, fd)
     setup = msgspec.msgpack.decode(read_frame(source), type=Setup)
+    _end_with(setup.parent)
     _limit_memory(setup.memory_mb)
     worker = Worker(setup)
     write_frame(sink, b"ready")
