@@ -440,6 +440,52 @@ def test_closing_the_client_ends_calls_in_flight() -> None:
     asyncio.run(main())
 
 
+def test_closing_the_client_ends_calls_that_are_connecting() -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        ended.append(1)
+
+    ended: list[int] = []
+
+    async def main() -> None:
+        listening = await asyncio.start_server(never, "127.0.0.1", 0)
+        url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"  # its handshake never ends
+        client = Client(Endpoint(url))
+        call = asyncio.create_task(client.complete(ASK))
+        cancelled = asyncio.create_task(client.complete(ASK))
+        await asyncio.sleep(0.05)
+        cancelled.cancel()
+        await asyncio.sleep(0)
+        await client.aclose()
+        first, second = await asyncio.gather(call, cancelled, return_exceptions=True)
+        assert isinstance(first, Fault)
+        assert (first.kind, first.paid) == ("refused", False)
+        assert isinstance(second, asyncio.CancelledError)
+        while len(ended) < 2:
+            await asyncio.sleep(0.01)
+        listening.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_whose_call_was_cancelled_while_it_was_made_serves_the_next_call() -> None:
+    async def main() -> None:
+        async with raw(saying(http())) as server:
+            client = Client(Endpoint(server.url))
+            call = asyncio.create_task(client.complete(ASK))
+            await asyncio.sleep(0)  # it has begun to connect
+            await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            await asyncio.sleep(0.05)
+            assert (await client.complete(ASK)).text == "four"
+            assert server.connections == 1
+            await client.aclose()
+
+    asyncio.run(main())
+
+
 def test_the_head_limit_is_above_what_providers_send() -> None:
     assert connection_module.MOST_HEAD_BYTES >= 64 << 10
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_HEAD_BYTES = 256 << 10
 _DRAIN_SECONDS = 1.0
-_DEFAULT_KEEP_SECONDS = 4.0
+DEFAULT_KEEP_SECONDS = 4.0
 """Servers close idle connections after 5 s (uvicorn, Node) or more; a `keep-alive: timeout=N` header says more."""
 
 
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self._sink: Sink | None = None
         self._waiter: asyncio.Future[tuple[int, bool]] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._keep_seconds = _DEFAULT_KEEP_SECONDS
+        self._keep_seconds = DEFAULT_KEEP_SECONDS
         self._reset()
 
     def _reset(self) -> None:
