@@ -444,9 +444,9 @@ def test_closing_the_client_ends_calls_that_are_connecting() -> None:
     async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
-        ended.append(1)
+        ended.release()
 
-    ended: list[int] = []
+    ended = asyncio.Semaphore(0)
 
     async def main() -> None:
         listening = await asyncio.start_server(never, "127.0.0.1", 0)
@@ -462,8 +462,8 @@ def test_closing_the_client_ends_calls_that_are_connecting() -> None:
         assert isinstance(first, Fault)
         assert (first.kind, first.paid) == ("refused", False)
         assert isinstance(second, asyncio.CancelledError)
-        while len(ended) < 2:
-            await asyncio.sleep(0.01)
+        for _ in range(2):
+            await ended.acquire()
         listening.close()
 
     asyncio.run(main())
