@@ -268,3 +268,13 @@ def test_files_without_a_contestant_are_named_by_their_files(tmp_path: Path) -> 
     got = json.loads(steelyard("compare", tmp_path / "old.csv", tmp_path / "new.csv", "--json").output)
     assert got["baseline"] == "old"
     assert got["items"][0]["verdict"] == "better"
+
+
+def test_horizon_needs_minutes_and_gives_none_where_success_does_not_fall(tmp_path: Path) -> None:
+    assert steelyard("horizon", write(tmp_path / "r.csv", table(0.1))).exit_code == 3
+    rows = table(0.1)
+    rows["minutes"] = [2.0 ** (int(str(t)[1:]) % 9) for t in rows["task"]]
+    rows["score"] = [1.0] * len(rows["score"])
+    got = steelyard("horizon", write(tmp_path / "m.csv", rows), "--bootstrap", 20)
+    assert got.exit_code == 0, got.output
+    assert "every run succeeded" in got.output

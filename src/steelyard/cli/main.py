@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "select": "The cheapest sufficient contestant of every stage of a pipeline.",
     "plan": "What it will cost to know: tasks, trials, money.",
     "rank": "Rank contestants from votes or results.",
+    "horizon": "How long a task each contestant does with a given chance.",
     "serve-models": "Serve the embedded models over HTTP, on loopback.",
 }
 """Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from steelyard.decide.compare import Comparisons
     from steelyard.decide.diagnose import Diagnosis
     from steelyard.decide.gate import Check, GateReport
+    from steelyard.decide.horizons import AgentHorizon
     from steelyard.decide.knowing import Knowing
     from steelyard.decide.ranking import Ranking
     from steelyard.decide.select import Selection, StageChoice
@@ -209,6 +210,26 @@ def rank_text(found: Ranking) -> str:
     if found.rows:
         out.append(line(f"ranks: {found.rows[0].rank.method}"))
     return "\n".join([*out, *(line(f"note: {n}") for n in found.notes)])
+
+
+def horizon_text(found: Sequence[AgentHorizon]) -> str:
+    """A row a contestant: minutes at each quantile with its interval, average success, runs; then what is not known."""
+    quantiles = list(found[0].minutes)
+    heads = [t for q in quantiles for t in (f"{q} min", "interval")]
+    rows, unknown = [("contestant", *heads, "average", "runs", "tasks")], []
+    for h in found:
+        cells = []
+        for q in quantiles:
+            value, interval = h.minutes[q].value, h.minutes[q].interval
+            cells.append("unknown" if isinstance(value, Unknown) else f"{value:.4g}")
+            cells.append(
+                "unknown" if isinstance(interval, Unknown) else f"[{interval.low:.4g}, {interval.high:.4g}]"
+            )
+            why = value if isinstance(value, Unknown) else interval
+            unknown += [f"{h.contestant}: {q} {why}"] if isinstance(why, Unknown) else []
+        rows.append((h.contestant, *cells, f"{h.average:.3f}", str(h.runs), str(h.tasks)))
+    out = [*columns(rows), line(f"method: {found[0].minutes[quantiles[0]].method}"), *map(line, unknown)]
+    return "\n".join([*out, *(line(f"{h.contestant}: {n}") for h in found for n in h.notes)])
 
 
 def doctor_text(found: Diagnosis) -> str:

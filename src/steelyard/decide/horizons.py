@@ -1,0 +1,66 @@
+"""The time horizon of every contestant in a table, for print. The method is `stats.horizon`; nothing is fitted here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.decide.results import Results
+from steelyard.errors import DataError
+from steelyard.stats.base import Estimate
+from steelyard.stats.horizon import HorizonOptions, horizon
+from steelyard.unknown import Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHorizon:
+    """Minutes at each quantile (label such as "p50"), the average success, and what must be shown with them."""
+
+    contestant: str
+    minutes: dict[str, Estimate]
+    average: float
+    runs: int
+    tasks: int
+    slope: float | Unknown
+    notes: tuple[str, ...]
+
+
+def horizons(results: Results, options: HorizonOptions | None = None) -> tuple[AgentHorizon, ...]:
+    """One `AgentHorizon` a contestant. Families are the table's clusters (without clusters every task is its own).
+
+    Ungraded runs and runs of tasks without minutes are left out and counted in the notes. Raises DataError without a
+    minutes column, and for scores that are not 0 or 1.
+    """
+    options = options or HorizonOptions()
+    if results.minutes is None:
+        raise DataError(
+            "no minutes column", where=results.source, wanted="the minutes that a skilled person takes for each task",
+            fix="add minutes (or human_minutes), or name it with --column minutes=NAME",
+        )  # fmt: skip
+    family = results.task if results.cluster is None else results.cluster
+    found = []
+    for place, name in enumerate(results.names):
+        mine = results.contestant.index == place
+        used = mine & results.graded & np.isfinite(results.minutes)
+        if not used.any():
+            raise DataError(f"no graded run of {name} has minutes", where=results.source)
+        fitted = horizon(
+            results.score[used], results.minutes[used], results.task.index[used], family.index[used], options
+        )
+        notes = fitted.notes
+        lost = int(mine.sum() - used.sum())
+        if lost:
+            notes = (*notes, f"{lost} runs without a grade or minutes are left out")
+        found.append(
+            AgentHorizon(
+                name,
+                {f"p{100 * q:g}": estimate for q, estimate in fitted.at.items()},
+                fitted.average,
+                int(used.sum()),
+                int(np.unique(results.task.index[used]).size),
+                fitted.slope,
+                notes,
+            )
+        )
+    return tuple(found)
