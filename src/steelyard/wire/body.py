@@ -14,7 +14,7 @@ from steelyard.errors import Fault
 from steelyard.schema.reply import Reply, Timing
 from steelyard.wire.faults import clean, fault, kind_of_status, retry_after
 from steelyard.wire.sse import EventReader
-from steelyard.wire.values import decode, error_fault, flags, obj
+from steelyard.wire.values import decode, error_fault, flags, is_error, obj
 
 MOST_BODY_BYTES = 64 << 20
 
@@ -193,7 +193,7 @@ class BodyParser:
             raise fault("not_json", f"wanted JSON, got {_snippet(data)!r}")
         value = decode(data)
         body = obj(value)
-        if body.get("error") and not any(body.get(k) for k in ("choices", "output", "content")):
+        if is_error(body) and not any(body.get(k) for k in ("choices", "output", "content")):
             raise error_fault(self._status, body, retry_after=retry_after(self._headers))
         if not isinstance(value, dict):
             raise fault("bad_shape", f"wanted a JSON object, got {_snippet(data)!r}")

@@ -21,6 +21,7 @@ from steelyard.wire.values import (
     encode,
     error_fault,
     image_url,
+    is_error,
     is_reasoner,
     items,
     obj,
@@ -274,7 +275,7 @@ class ChatStream:
             self.ended = True
             return False
         value = obj(decode(data))
-        if value.get("error") or name == "error":
+        if name == "error" or is_error(value):
             raise error_fault(200, value, retry_after=None, otherwise="error_event")
         self._parts.identity(value)
         usage = value.get("usage")

@@ -119,6 +119,11 @@ def pusd(value: object) -> int | None:
     return round(dollars * 1e12) if dollars is not None and 0 <= dollars < 1e6 else None
 
 
+def is_error(body: Json) -> bool:
+    """Is this an error object, in any of the shapes that servers use?"""
+    return bool(body.get("error")) or body.get("object") == "error" or body.get("type") == "error"
+
+
 def error_fault(
     status: int, body: object, *, retry_after: float | None, otherwise: str = "error_body"
 ) -> Fault:
@@ -136,8 +141,9 @@ def error_fault(
         )
         message = text(inner.get("message")) or text(outer.get("message")) or text(outer.get("detail"))
         named = inner.get("code", inner.get("status"))
-        if status < 300 and isinstance(named, int) and 300 <= named < 600:
-            status = named
+        number = int(named) if isinstance(named, str) and re.fullmatch(r"\d{3}", named) else named
+        if status < 300 and isinstance(number, int) and 300 <= number < 600:
+            status = number
     codes = tuple(c for c in codes if c)
     kind = kind_of_error(status, codes, message, otherwise=otherwise)
     shown = clean(message or raw_json(body)[:4000], limit=4000)
