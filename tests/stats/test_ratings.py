@@ -17,7 +17,7 @@ from steelyard.stats.ratings_bootstrap import bootstrap
 from steelyard.stats.ratings_ranks import rank_intervals
 from steelyard.stats.ratings_result import ELO_PER_LOGIT, Ratings
 from steelyard.stats.ratings_views import EloOptions, mean_win_rates, sequential_elo
-from steelyard.stats.ratings_votes import Votes, factorise, votes, votes_from_codes
+from steelyard.stats.ratings_votes import Votes, factorise, relative_difference, votes, votes_from_codes
 from steelyard.unknown import Unknown
 
 SMALL = [("A", "B", "model_a"), ("B", "A", "tie"), ("B", "C", "model_a"), ("C", "A", "model_b"), ("A", "C", "model_b"),
@@ -231,6 +231,29 @@ def test_winners_may_be_names_scores_or_words() -> None:
         ["left", "model_a", "tie (bothbad)"],
     ):
         assert votes(a, b, winner).outcome.tolist() == wanted  # type: ignore[arg-type]  # each is a column
+
+
+def test_a_winner_that_is_a_side_and_a_name_is_refused_unless_both_mean_the_same() -> None:
+    assert votes(["a", "b"], ["b", "a"], ["a", "model_a"]).outcome.tolist() == [2, 2]
+    with pytest.raises(RowsError, match="both a side"):
+        votes(["a", "b"], ["b", "a"], ["a", "a"])
+
+
+def test_labels_that_cannot_be_hashed_are_refused() -> None:
+    with pytest.raises(DataError, match="not hashable"):
+        votes(["A", ["B"]], ["B", "A"], ["model_a", "model_b"])
+
+
+def test_style_covariates_are_relative_differences() -> None:
+    assert relative_difference([3, 0], np.array([1, 0])).tolist() == [0.4, 0.0]
+    with pytest.raises(RowsError, match="negative or missing"):
+        relative_difference([1, -1], [1, 1])
+
+
+def test_thousands_of_contestants_are_refused_before_memory_is_taken() -> None:
+    names = [f"m{i}" for i in range(6001)]
+    with pytest.raises(DataError, match="too many contestants"):
+        rate(votes(names[:-1], names[1:], ["model_a"] * 6000))
 
 
 def test_factorise_handles_integers_far_apart_and_an_empty_column() -> None:

@@ -125,6 +125,8 @@ def _independent(
     if two_valued:
         centre, own = _agresti_min(y, f, lam)
         centre += lam * float(rest.mean())
+    elif o.tune == "auto" and n > 2 and f.any():
+        own = _tuned_variance(y, f, lam)
     if own + judge_part == 0:
         why = Unknown("every labelled item agrees exactly, so the labels show no spread")
         return Estimate(value, why, why, name, *counts)
@@ -139,6 +141,18 @@ def _independent(
     if two_valued:
         low, high = max(0.0, low), min(1.0, high)
     return Estimate(value, se, Interval(low, high, o.level, method), method, *counts, df)
+
+
+def _tuned_variance(y: FloatArray, f: FloatArray, lam: float) -> float:
+    """Variance of the labelled part when lambda came from the same labels: residuals over (1 - leverage), HC3.
+
+    A tuned lambda is a regression slope: it follows the labels it was fitted to, most of all far-off ones.
+    """
+    gap = f - f.mean()
+    squares = float(gap @ gap)
+    leverage = 1.0 / len(y) + (gap**2 / squares if squares > 0 else 0.0)
+    residual = (y - y.mean()) - lam * gap
+    return float(np.sum((residual / np.maximum(1e-6, 1.0 - leverage)) ** 2)) / len(y) ** 2
 
 
 def _asymptotic(

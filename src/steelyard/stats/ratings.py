@@ -34,6 +34,7 @@ from steelyard.stats.ratings_result import Basis, Ratings
 from steelyard.stats.ratings_votes import Votes
 from steelyard.unknown import Unknown
 
+_MOST = 5000
 Cluster = Literal["auto", "none", "prompt", "voter", "both"]
 
 
@@ -66,6 +67,13 @@ def rate(table: Votes, options: RatingOptions | None = None) -> Ratings:
     fraction(options.level, "level")
     if not (math.isfinite(options.ridge) and options.ridge >= 0):
         raise DataError("ridge: out of range", wanted="0 or more votes", got=f"{options.ridge}")
+    if len(table.names) > _MOST:
+        raise DataError(
+            "too many contestants for dense linear algebra",
+            wanted=f"at most {_MOST:,}",
+            got=f"{len(table.names):,}",
+            fix="rate groups of them by themselves",
+        )
     cells = tabulate(table)
     refuse_unrateable(cells, table.names, ridge=options.ridge)
     position = position_term(cells, options)

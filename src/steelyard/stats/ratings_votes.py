@@ -104,7 +104,14 @@ def _factorise_integers(column: Ints) -> tuple[Codes, list[object]]:
 def _factorise_objects(column: Column) -> tuple[Codes, list[object]]:
     n = len(column)
     table, out = _Table(), np.empty(n, np.int32)
-    lookup = table.__getitem__
+    try:
+        return _look_up(column, table, out)
+    except TypeError as error:
+        raise DataError("a label is not hashable", wanted="strings or integers", got=str(error)) from None
+
+
+def _look_up(column: Column, table: _Table, out: Codes) -> tuple[Codes, list[object]]:
+    n, lookup = len(column), table.__getitem__
     if isinstance(column, np.ndarray):
         for i in range(0, n, _CHUNK):
             part = column[i : i + _CHUNK].tolist()
@@ -116,6 +123,19 @@ def _factorise_objects(column: Column) -> tuple[Codes, list[object]]:
 
 def _at(mask: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(np.flatnonzero(mask).tolist())
+
+
+def relative_difference(side_a: Column, side_b: Column) -> Floats:
+    """(a - b) / (a + b + 1) of two counts a vote (characters, headers, bolds): the usual style covariate."""
+    a, b = (np.asarray(c if isinstance(c, np.ndarray) else list(c), np.float64) for c in (side_a, side_b))
+    bad = (
+        ~(np.isfinite(a) & np.isfinite(b) & (a >= 0) & (b >= 0)) if a.shape == b.shape else np.zeros(1, bool)
+    )
+    if a.shape != b.shape or bad.any():
+        raise RowsError(
+            "a count is negative or missing, or a side is shorter", rows=_at(bad), wanted="counts"
+        )
+    return np.asarray((a - b) / (a + b + 1.0), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,15 +284,21 @@ def _outcomes(winner: Column, a: Codes, b: Codes, names: tuple[str, ...]) -> NDA
     place = {x: i for i, x in enumerate(names)}
     for i, label in enumerate(labels):
         text = _name(label)
-        if text.lower() in _WINNERS and text not in place:
-            table[i] = _WINNERS[text.lower()]
-        elif text in place:
-            named[i] = place[text]
+        # a name that only looks like a side in another case ("B") is a name
+        table[i] = _WINNERS.get(text if text in place else text.lower(), -1)
+        named[i] = place.get(text, -1)
     outcome = table[codes]
     if (named >= 0).any():
         who = named[codes]
-        outcome = np.where((who >= 0) & (who == a), np.int8(A_WINS), outcome)
-        outcome = np.where((who >= 0) & (who == b), np.int8(B_WINS), outcome)
+        by_name = np.where(who == a, np.int8(A_WINS), np.where(who == b, np.int8(B_WINS), np.int8(-1)))
+        torn = (who >= 0) & (outcome >= 0) & (by_name != outcome)
+        if torn.any():
+            raise RowsError(
+                "column winner has a word that is both a side (or a tie) and a contestant's name", rows=_at(torn),
+                wanted="one meaning", got=repr(labels[int(codes[int(np.argmax(torn))])]),
+                fix="rename the contestant, or write model_a / model_b / tie",
+            )  # fmt: skip
+        outcome = np.where(who >= 0, by_name, outcome)
     bad = outcome < 0
     if bad.any():
         at = int(codes[int(np.argmax(bad))])
@@ -286,7 +312,7 @@ def _outcomes(winner: Column, a: Codes, b: Codes, names: tuple[str, ...]) -> NDA
 
 def _numeric_winner(winner: Column) -> NDArray[np.int8] | None:
     """Outcomes of a numeric column (the score of model_a), or None when it holds labels."""
-    if not isinstance(winner, np.ndarray):
+    if not isinstance(winner, np.ndarray) or winner.dtype.kind == "O":
         first = next(iter(winner))
         if isinstance(first, str) or not isinstance(first, int | float | np.number):
             return None

@@ -1,0 +1,1 @@
+"""Benchmarks of the statistics against peers, in one run on the same data."""
