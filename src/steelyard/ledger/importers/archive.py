@@ -39,7 +39,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise DataError("a member is too large", where=where, wanted=f"up to {MOST_BYTES} bytes")
     try:
         return _read_zstd(archive, info) if info.compress_type == ZSTD else archive.read(info)
-    except (zipfile.BadZipFile, zlib.error, zstandard.ZstdError, EOFError, OSError, NotImplementedError) as e:
+    except (zipfile.BadZipFile, zlib.error, zstandard.ZstdError, EOFError, OSError, RuntimeError) as e:
         raise DataError("a member cannot be unpacked", where=where, got=str(e)) from e
 
 
