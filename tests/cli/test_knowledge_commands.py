@@ -278,3 +278,11 @@ def test_horizon_needs_minutes_and_gives_none_where_success_does_not_fall(tmp_pa
     got = steelyard("horizon", write(tmp_path / "m.csv", rows), "--bootstrap", 20)
     assert got.exit_code == 0, got.output
     assert "every run succeeded" in got.output
+
+
+def test_a_pilot_without_differences_promises_nothing(tmp_path: Path) -> None:
+    rows = table(0.1)
+    rows["score"] = [1.0] * len(rows["score"])
+    got = json.loads(steelyard("plan", write(tmp_path / "r.csv", rows), "--half-width", 0.1, "--json").output)
+    assert "unknown" in got[0]["now"]
+    assert "unknown" in got[0]["design"]

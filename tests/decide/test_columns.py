@@ -81,6 +81,7 @@ def test_conditions_are_found_named_and_filtered() -> None:
         ({"score": ["1", "nan", "1", "1"]}, "row 1"),
         ({"score": [1, "one", 1, 1]}, "row 1"),
         ({"score": [1, 2, 1, 1]}, "--bounds"),
+        ({"cost": [1, 1e300, 1, 1]}, "too large"),
         ({"trial": [0, 0, 0, "x"], "task": ["a", "a", "a", "b"]}, "row 2"),
         ({"task": ["a", None, "b", "b"]}, "task: missing"),
         ({"contestant": ["x", "", "x", "y"]}, "contestant: missing"),

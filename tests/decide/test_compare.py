@@ -164,3 +164,16 @@ def test_sequential_intervals_only_narrow_as_the_table_grows() -> None:
     for a, b in itertools.pairwise(got):
         assert b.low >= a.low
         assert b.high <= a.high
+
+
+def test_where_no_task_differs_it_says_how_many_would_do() -> None:
+    got = only({"base": np.ones(50), "new": np.ones(50)}, 1)
+    assert got.would_decide == ("no task differs: about 150 tasks alike would show equivalence within 0.02",)
+    rates = {"base": np.ones(200), "new": np.ones(200)}
+    assert only(rates, 1).verdict is Verdict.EQUIVALENT
+
+
+def test_one_cluster_decides_nothing_and_plans_nothing() -> None:
+    got = only({"base": BASE[:30], "new": BASE[:30]}, 2, family=1000)
+    assert isinstance(got.interval, Unknown)
+    assert got.would_decide == ("one cluster: nothing shows how clusters differ",)

@@ -44,6 +44,11 @@ def ends(interval: Interval | Unknown, digits: int = 4) -> str:
     return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
+def short(interval: Interval | Unknown) -> str:
+    """As `ends`, for a table's cell: the reason stands below the table."""
+    return "unknown" if isinstance(interval, Unknown) else ends(interval)
+
+
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as aligned lines; the first column left, the others right."""
     cells = [[line(c) for c in row] for row in rows]
@@ -123,7 +128,8 @@ def compare_text(found: Comparisons) -> str:
     for c in found.items:
         rows.append(
             (c.contestant, c.verdict.value, f"{c.paired.contestant_mean:.4f}", f"{c.paired.baseline_mean:.4f}",
-             number(c.paired.difference.value), ends(c.interval), number(c.p_value))
+             number(c.paired.difference.value), short(c.interval),
+             "unknown" if isinstance(c.p_value, Unknown) else number(c.p_value))
         )  # fmt: skip
     out = [line(f"against {found.baseline}, error {found.alpha:g} for all together ({found.method})")]
     out += columns(rows)

@@ -40,6 +40,7 @@ _WORDS = {
 _UNGRADED = frozenset(("", "none", "null", "na", "n/a", "ungraded"))
 _OUTCOMES = ("passed", "failed", "partial", "abstained", "ungraded")
 _MOST_LEVELS = 50
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +277,16 @@ def _numbers(column: Column, name: str, fix: str) -> tuple[FloatArray, BoolArray
             there = np.fromiter((x is not None for x in column), np.bool_, len(column))
         except (TypeError, ValueError):
             values, there = _slow_numbers(column, name, fix)
-    bad = np.flatnonzero(there & ~np.isfinite(values))
+    # beyond this, squares overflow and variances would be silently infinite
+    with np.errstate(invalid="ignore"):
+        bad = np.flatnonzero(there & ~(np.abs(values) <= _LARGEST))
     if bad.size:
         shown = ", ".join(str(column[i]) for i in bad[:5])
+        large = bool(np.isfinite(values[bad]).all())
         raise RowsError(
-            f"{name} is NaN or infinite",
+            f"{name} is too large" if large else f"{name} is NaN or infinite",
             rows=tuple(bad.tolist()),
-            wanted="finite numbers",
+            wanted=f"numbers up to {_LARGEST:g}" if large else "finite numbers",
             got=shown,
             fix=fix,
         )

@@ -132,7 +132,8 @@ def pairs_of(results: Results, baseline: str, contestant: str) -> TaskPairs:
     if results.cluster is not None:
         parent = Coded(nested(results.task, results.cluster), results.cluster.labels)
     if rows.size == 0:
-        raise DataError(f"no graded trial of {baseline} and {contestant}", where=results.source)
+        fix = "check the score column: an empty score means ungraded"
+        raise DataError(f"no graded trial of {baseline} and {contestant}", where=results.source, fix=fix)
     task = Coded(results.task.index[rows], results.task.labels)
     return pair_up(results.score[rows], task, results.contestant.index[rows] == places[1], parent)
 
@@ -313,6 +314,14 @@ def _would_decide(
     used = (counts[0] > 0) & (counts[1] > 0)
     trials = tuple(int(np.median(c[used])) for c in counts)
     told = []
+    if split.between == 0.0 and not any(split.noise):
+        if options.margin is None:
+            return ("no task differs, and no margin says how small a difference would count as none",)
+        # no event in n: a share of at most log(1/alpha)/n of the tasks can differ
+        needed = int(np.ceil(-np.log(options.alpha) / options.margin))
+        return (
+            f"no task differs: about {needed} tasks alike would show equivalence within {options.margin:g}",
+        )
     if is_known(effect.value) and effect.value != 0.0:
         goal = Goal(difference=abs(effect.value), level=1.0 - options.alpha)
         purpose = f"to show a difference as large as the one seen ({effect.value:+.4f})"

@@ -117,14 +117,12 @@ def _scores(results: Results) -> Finding:
 
 
 def _interval(results: Results) -> Finding:
-    n = results.task.size if results.cluster is None else results.cluster.size
-    unit = "tasks" if results.cluster is None else "clusters"
+    column, unit = (results.task, "task") if results.cluster is None else (results.cluster, "cluster")
+    n = int(np.unique(column.index[results.graded]).size)
+    said = f"{n} independent {unit}{'' if n == 1 else 's'} with a grade"
     if n < 2:
-        return Finding(
-            "an interval of a score", Standing.NO, f"{n} independent {unit}: nothing shows the spread"
-        )
-    standing = Standing.YES if n >= 20 else Standing.WEAK
-    return Finding("an interval of a score", standing, f"{n} independent {unit}")
+        return Finding("an interval of a score", Standing.NO, f"{said}: nothing shows the spread")
+    return Finding("an interval of a score", Standing.YES if n >= 20 else Standing.WEAK, said)
 
 
 def _pairs(results: Results) -> Finding:

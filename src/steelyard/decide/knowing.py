@@ -74,11 +74,13 @@ def _from_pilot(results: Results, names: tuple[str, ...], goal: Goal, prices: Ma
         used = used & (c > 0)
     tasks = int(used.sum())
     trials = tuple(max(1, round(float(c[used].mean()))) for c in counts)
-    now = (
-        expected_half_width(split, tasks, trials, level=goal.level)
-        if goal.difference is None
-        else detectable(split, tasks, trials, level=goal.level, power=goal.power)
-    )
+    now: Figure = Unknown("no two scores of the pilot differ")
+    if split.between > 0.0 or any(split.noise):
+        now = (
+            expected_half_width(split, tasks, trials, level=goal.level)
+            if goal.difference is None
+            else detectable(split, tasks, trials, level=goal.level, power=goal.power)
+        )
     return know(split, goal, names=names, prices=known if len(known) == len(names) else NO_PRICE, now=now)
 
 

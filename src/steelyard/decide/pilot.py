@@ -82,7 +82,11 @@ def split_of(results: Results, names: tuple[str, ...]) -> Split:
     parent = nested(results.task, results.cluster)[used]
     labels, index = np.unique(parent, return_inverse=True)
     if labels.size < 2:
-        return split
+        raise DataError(
+            "one cluster: nothing shows how clusters differ",
+            where=results.source,
+            wanted="two clusters or more",
+        )
     table = cluster_sums(column, Coded(index.astype(np.int64), tuple(labels.tolist())))
     plain = float(column.var(ddof=1)) / column.size
     effect = float(spread(table.sums, table.sizes).variance) / plain if plain > 0 else 1.0
