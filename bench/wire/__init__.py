@@ -1,0 +1,1 @@
+"""The bench of the transport: `python -m bench.wire`."""
