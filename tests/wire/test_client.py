@@ -572,6 +572,32 @@ def test_a_large_request_and_a_large_answer_pass() -> None:
     assert len(asyncio.run(once(saying(http(large)), ask=ask, timeout_s=30.0)).text) == 5_000_000
 
 
+def test_running_out_of_files_is_our_fault_and_not_the_providers() -> None:
+    script = (
+        "import asyncio, resource, sys\n"
+        "from steelyard.errors import Fault\n"
+        "from steelyard.wire.base import Endpoint, HttpRequest\n"
+        "from steelyard.wire.client import Client\n"
+        "async def main():\n"
+        "    client = Client(Endpoint(sys.argv[1], timeout_s=1.0))\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))\n"
+        "    ask = HttpRequest('POST', '/x', (), b'{}')\n"
+        "    found = await asyncio.gather(*(client.exchange(ask) for _ in range(30)), return_exceptions=True)\n"
+        "    print(sorted({f'{f.kind} {f.ended_by} {f.paid}' for f in found if isinstance(f, Fault)}))\n"
+        "    await client.aclose()\n"
+        "asyncio.run(main())\n"
+    )
+
+    async def main() -> None:
+        async with raw(saying(http())) as server:
+            command = [sys.executable, "-c", script, server.url]
+            found = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+            said, _ = await found.communicate()
+            assert said.decode().strip() == "['no_sockets us False']"
+
+    asyncio.run(main())
+
+
 def test_proxies_of_the_environment_are_not_used() -> None:
     env = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
     script = (

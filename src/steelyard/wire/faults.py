@@ -30,6 +30,9 @@ TABLE: dict[str, Rule] = {
     # nothing was sent
     "dns": Rule(_P, True, False, "the host name does not resolve"),
     "refused": Rule(_P, True, False, "the connection was refused, or the host cannot be reached"),
+    "no_sockets": Rule(
+        EndedBy.US, True, False, "this machine has no more files, ports or memory for a connection"
+    ),
     "connect_timeout": Rule(_P, True, False, "no connection within the connect timeout"),
     "tls": Rule(_P, True, False, "the TLS handshake broke"),
     "tls_certificate": Rule(_O, False, False, "the certificate of the server does not verify"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
@@ -16,6 +17,7 @@ from steelyard.wire.base import Endpoint, HttpRequest
 from steelyard.wire.connection import DEFAULT_KEEP_SECONDS, Connection
 from steelyard.wire.faults import clean, fault
 
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
@@ -229,4 +231,8 @@ def _connect_fault(e: Exception, *, tls: bool) -> Fault:
         )
     if isinstance(e, ssl.SSLError) or (tls and isinstance(e, ConnectionResetError | ConnectionAbortedError)):
         return fault("tls", f"the TLS handshake broke ({said})")
+    if isinstance(e, OSError) and e.errno in _OURS:
+        return fault(
+            "no_sockets", f"cannot connect ({said}); lower the concurrency, or raise the limit (ulimit -n)"
+        )
     return fault("refused", f"cannot connect ({said})")
