@@ -11,6 +11,7 @@ import pytest
 from tests.cli.test_verdict_commands import BASE, steelyard, table, write
 from tests.decide.tables import columns
 
+from steelyard.ledger.importers import ImportOptions, import_results
 from steelyard.ledger.place import open_ledger
 from steelyard.schema.plan import Trials
 from steelyard.schema.record import Record
@@ -260,3 +261,16 @@ def test_a_pilot_without_differences_promises_nothing(tmp_path: Path) -> None:
     got = json.loads(steelyard("plan", write(tmp_path / "r.csv", rows), "--half-width", 0.1, "--json").output)
     assert "unknown" in got[0]["now"]
     assert "unknown" in got[0]["design"]
+
+
+def test_votes_kept_in_the_ledger_are_ranked(tmp_path: Path) -> None:
+    path = votes_file(tmp_path / "votes.csv")
+    ledger = open_ledger(str(tmp_path / "led"))
+    import_results(ledger, [path], ImportOptions(name="arena"))
+    ledger.close()
+    kept = json.loads(
+        steelyard("rank", "arena", "--ledger", tmp_path / "led", "--feature", "length", "--json").output
+    )
+    file = json.loads(steelyard("rank", path, "--feature", "length", "--json").output)
+    assert kept["rows"] == file["rows"]
+    assert "400 votes" in steelyard("doctor", "arena", "--ledger", tmp_path / "led").output
