@@ -10,6 +10,7 @@ import click
 from steelyard.errors import SteelyardError
 
 COMMANDS: dict[str, str] = {
+    "demo": "Measure the embedded models: offline, no key, about a minute.",
     "run": "Run a plan file; keep every answer; print the leaderboard.",
     "try": "Measure models on a data file, without a plan file.",
     "resume": "Take up a run that was stopped, capped or killed.",
