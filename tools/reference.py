@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/reference: the commands, from the code. `--check` fails when a page is not up to date."""
+"""Writes docs/reference/commands.md from the code. `--check` fails when it is not up to date."""
 
 from __future__ import annotations
 
@@ -41,8 +41,16 @@ def section(path: str, command: click.Command, depth: int) -> list[str]:
 
 
 def commands_page() -> str:
-    out = ["# Commands", "", "Made from the code by `tools/reference.py`; `make check` fails when it is out of date.", ""]
-    out += ["stdout is data, stderr is talk; `--json` prints one JSON document. Exit codes: [exit-codes](exit-codes.md).", ""]
+    out = [
+        "# Commands",
+        "",
+        "Made from the code by `tools/reference.py`; `make check` fails when it is out of date.",
+        "",
+    ]
+    out += [
+        "stdout is data, stderr is talk; `--json` prints one JSON document. Exit codes: [exit-codes](exit-codes.md).",
+        "",
+    ]
     ctx = click.Context(main)
     for name in COMMANDS:
         command = main.get_command(ctx, name)
@@ -61,7 +69,7 @@ def plan_keys() -> dict[str, tuple[str, ...]]:
     return keys
 
 
-def run(check: bool) -> int:
+def run(*, check: bool) -> int:
     page = ROOT / "docs" / "reference" / "commands.md"
     wanted = commands_page()
     if check:
@@ -71,4 +79,4 @@ def run(check: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run("--check" in sys.argv))
+    sys.exit(run(check="--check" in sys.argv))

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import click
 import pytest
+from tools import reference
 
 from steelyard.cli.main import COMMANDS, main
 from steelyard.runner.planfile import parse_plan
 from steelyard.tasks import yamldoc
-from tools import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```", re.M | re.S)
+FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(kind: str, mark: str = "") -> list[tuple[Path, str]]:
@@ -31,17 +31,24 @@ def blocks(kind: str, mark: str = "") -> list[tuple[Path, str]]:
 
 
 def test_the_commands_page_is_what_the_code_says() -> None:
-    assert reference.run(check=True) == 0, "docs/reference/commands.md is out of date: python tools/reference.py"
+    assert reference.run(check=True) == 0, (
+        "docs/reference/commands.md is out of date: python tools/reference.py"
+    )
 
 
 def test_every_key_of_a_plan_file_is_documented() -> None:
     text = (ROOT / "docs" / "reference" / "plan-file.md").read_text(encoding="utf-8")
     said = set(re.findall(r"`(\w+)`", text))
-    missing = {f"{where}.{key}" for where, keys in reference.plan_keys().items() for key in keys if key not in said}
+    missing = {
+        f"{where}.{key}" for where, keys in reference.plan_keys().items() for key in keys if key not in said
+    }
     assert not missing
 
 
-@pytest.mark.parametrize(("page", "text"), [pytest.param(p, t, id=f"{p.name}-{i}") for i, (p, t) in enumerate(blocks("yaml", "plan"))])
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [pytest.param(p, t, id=f"{p.name}-{i}") for i, (p, t) in enumerate(blocks("yaml", "plan"))],
+)
 def test_plans_in_the_pages_are_plans(page: Path, text: str) -> None:
     assert parse_plan(yamldoc.parse(text, page.name), ROOT, {}).plan.contestants
 
@@ -54,9 +61,9 @@ def command_lines() -> list[tuple[str, list[str]]]:
                 continue
             text = match.group(3).replace("\\\n", " ")
             for line in text.splitlines():
-                line = line.removeprefix("$ ").strip()
-                if line.startswith("steelyard "):
-                    out.append((page.name, shlex.split(line, comments=True)[1:]))
+                said = line.removeprefix("$ ").strip()
+                if said.startswith("steelyard "):
+                    out.append((page.name, shlex.split(said, comments=True)[1:]))
     return out
 
 
@@ -81,7 +88,8 @@ def test_every_command_in_the_pages_exists_with_its_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "script"), [pytest.param(p, t, id=f"{p.name}-{i}") for i, (p, t) in enumerate(blocks("sh", "run"))]
+    ("page", "script"),
+    [pytest.param(p, t, id=f"{p.name}-{i}") for i, (p, t) in enumerate(blocks("sh", "run"))],
 )
 def test_shell_blocks_run(page: Path, script: str, tmp_path: Path) -> None:
     binary = Path(sys.executable).parent
