@@ -19,7 +19,7 @@ from steelyard.wire.faults import fault
 
 
 class EmbeddedContestant:
-    """Answers with a shipped model, in this process, on one thread. Weights are loaded by `open`, else by the first question."""
+    """Answers with a shipped model, in this process, on one thread. `open` loads the weights."""
 
     def __init__(self, spec: ContestantSpec) -> None:
         self.spec = spec
