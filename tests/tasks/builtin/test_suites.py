@@ -9,9 +9,8 @@ from collections import Counter
 import pytest
 import yaml
 
-from steelyard.errors import UserError
-from steelyard.tasks.builtin import builtin_names, builtin_path
-from steelyard.tasks.builtin.suites import FOLDER, VERSION, canary, rendered
+from steelyard.tasks import builtin_names, load
+from steelyard.tasks.builtin.suites import DESCRIPTIONS, FOLDER, VERSION, canary, rendered
 
 PINNED = {
     "arithmetic": "f6868018e69bee38dd68583ef2d22bb285a7c092fe31c0b21460fc510eb72692",
@@ -22,21 +21,21 @@ PINNED = {
 """SHA-256 of the tasks of version 1. A change of a maker that alters a task needs a new version."""
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_shipped_files_are_what_the_makers_make(name: str) -> None:
     for file, content in rendered(name).items():
         assert (FOLDER / file).read_bytes() == content, f"{file}: run tools/make_suites.py"
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_tasks_are_pinned_to_the_version(name: str) -> None:
     assert VERSION == 1
     assert hashlib.sha256((FOLDER / f"{name}.jsonl").read_bytes()).hexdigest() == PINNED[name]
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_header_and_rows_fit_together(name: str) -> None:
-    header = yaml.safe_load(builtin_path(name).read_text(encoding="utf-8"))
+    header = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     rows = [json.loads(line) for line in (FOLDER / header["tasks"]).read_text(encoding="utf-8").splitlines()]
     assert header["name"] == name
     assert header["canary"] == canary(name)
@@ -50,6 +49,8 @@ def test_header_and_rows_fit_together(name: str) -> None:
         assert "choices" not in r or r["target"] in r["choices"]
 
 
-def test_an_unknown_suite_is_named_with_those_there_are() -> None:
-    with pytest.raises(UserError, match=r"arithmetic, strings, facts, choice[\s\S]*poems"):
-        builtin_path("poems")
+def test_the_loader_finds_all_of_them() -> None:
+    assert set(builtin_names()) == set(DESCRIPTIONS)
+    for name in DESCRIPTIONS:
+        header = load(f"builtin:{name}").header
+        assert (header.n_public, header.n_held_out, header.canary) == (300, 100, canary(name))

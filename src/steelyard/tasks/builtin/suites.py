@@ -7,7 +7,6 @@ import random
 import uuid
 from pathlib import Path
 
-from steelyard.errors import UserError
 from steelyard.tasks.builtin.makers import LEVELS, Problem, make_problem
 from steelyard.tasks.builtin.makers.base import Family
 
@@ -29,21 +28,6 @@ SCORERS: dict[Family, dict[str, object]] = {
     "facts": {"type": "exact"},
     "choice": {"type": "choice"},
 }
-
-
-def builtin_names() -> tuple[str, ...]:
-    """Names that `source: builtin:NAME` knows."""
-    return tuple(DESCRIPTIONS)
-
-
-def builtin_path(name: str) -> Path:
-    """The header file of a shipped suite. Raises UserError that names those there are."""
-    if name not in DESCRIPTIONS:
-        wanted = ", ".join(DESCRIPTIONS)
-        raise UserError(
-            "no such shipped suite", wanted=f"one of {wanted}", got=name, fix="check the suite's name"
-        )
-    return FOLDER / f"{name}.yaml"
 
 
 def canary(name: str) -> str:
