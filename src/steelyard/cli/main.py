@@ -10,14 +10,11 @@ import click
 from steelyard.errors import SteelyardError
 
 COMMANDS: dict[str, str] = {
-    "demo": "Measure the embedded models: offline, no key, about a minute.",
     "run": "Run a plan file; keep every answer; print the leaderboard.",
     "try": "Measure models on a data file, without a plan file.",
     "resume": "Take up a run that was stopped, capped or killed.",
     "show": "List runs, or show a run's leaderboard or its trials.",
     "rescore": "Judge kept answers again; nothing is sent.",
-    "import": "Bring in results made elsewhere, with their traces.",
-    "export": "Write a run's trials for other programs to read.",
     "ctl": "Watch and steer a run that is going on.",
     "verify": "Check that no row of the ledger was altered.",
     "sandbox": "Run commands in isolation; see and take what they changed.",
@@ -28,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "plan": "What it will cost to know: tasks, trials, money.",
     "rank": "Rank contestants from votes or results.",
     "horizon": "How long a task each contestant does with a given chance.",
+    "grade": "Judge a changed tree by hidden tests that it could not prepare for.",
+    "prove-grader": "Try every shipped cheat against a grader.",
     "serve-models": "Serve the embedded models over HTTP, on loopback.",
 }
 """Command name to one line of help; `steelyard.cli.<name with _ for ->.command` is the command."""

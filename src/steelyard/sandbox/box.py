@@ -174,12 +174,12 @@ class NamespaceBox:
         with contextlib.suppress(OSError):
             self._inside.send(json.dumps(note).encode())
 
-    def execute(self, command: Command, *, probe: bool = False) -> Result:
-        """Run one command to its end."""
+    def execute(self, command: Command, *, more: Sequence[int] = (), probe: bool = False) -> Result:
+        """Run one command to its end. `more` are descriptors that it gets as 3, 4 and so on."""
         started = time.monotonic()
         streams, fds = pipes(command, command.output or self.profile.limits.output)
         try:
-            number = self.spawn(command, fds, probe=probe)
+            number = self.spawn(command, [*fds, *more], probe=probe)
         except SandboxError:
             streams.close()
             raise

@@ -35,10 +35,7 @@ class Task(Struct, frozen=True, omit_defaults=True):
 
 
 class SuiteHeader(Struct, frozen=True, omit_defaults=True):
-    """What a suite says of itself. `version` is the content hash over all its tasks, both splits.
-
-    `clustered` False promises that no task names a cluster.
-    """
+    """What a suite says of itself. `version` is the content hash over all its tasks, both splits."""
 
     name: str
     version: str = ""
@@ -49,4 +46,3 @@ class SuiteHeader(Struct, frozen=True, omit_defaults=True):
     scorer: dict[str, object] = {}
     prompt: str = ""
     format: int = SUITE_FORMAT
-    clustered: bool = True

@@ -1,0 +1,273 @@
+"""Judge a changed tree by hidden tests: solved, not solved, or ungraded with the reason.
+
+1. Rebuild the tree from the base, the allowed changes and the hidden files (`rebuild`).
+2. Where the tests only call functions with plain values, run them with the code in another sandbox, which
+   holds no hidden file (`interface`). Such a verdict is final.
+3. Otherwise run them in one process; when all pass, run them again with places turned (`instrument`): a
+   solution that passes a test that an honest one must fail is tampering.
+4. A run that breaks is tried on the base (or a gold solution): only when that breaks too is it the grader's.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from steelyard.errors import DataError
+from steelyard.sandbox.snapshot import Snapshot
+from steelyard.sandbox.tree import Tree
+from steelyard.scorers.code.channel import Bench, Heard, Orders, run
+from steelyard.scorers.code.instrument import Instrumented, Names, instrument, is_test_file
+from steelyard.scorers.code.interface import callable_only
+from steelyard.scorers.code.rebuild import Rebuilt, Rules, rebuild
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PLUGINS = {"asyncio": "pytest_asyncio.plugin", "mocker": "pytest_mock", "anyio": "anyio.pytest_plugin"}
+_TURNS = 3
+
+
+class Standing(enum.StrEnum):
+    """How a tree stands."""
+
+    SOLVED = "solved"
+    NOT_SOLVED = "not_solved"
+    UNGRADED = "ungraded"
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """The verdict. `tests` holds each test's outcome; `flags` what looks like cheating; `mode` how it ran."""
+
+    standing: Standing
+    reason: str
+    tests: dict[str, str] = field(default_factory=dict)
+    mode: str = ""
+    why_mode: str = ""
+    tripwires: int = 0
+    tampered: bool = False
+    taken: tuple[str, ...] = ()
+    dropped: tuple[tuple[str, str], ...] = ()
+    flags: tuple[str, ...] = ()
+    wall_s: float = 0.0
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "format": "steelyard.grade/1",
+            "standing": self.standing.value,
+            "reason": self.reason,
+            "tests": self.tests,
+            "mode": self.mode,
+            "why_mode": self.why_mode or None,
+            "tripwires": self.tripwires,
+            "tampered": self.tampered,
+            "changes": {"taken": list(self.taken), "dropped": [list(d) for d in self.dropped]},
+            "flags": list(self.flags),
+            "wall_s": round(self.wall_s, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to grade. `gold` is a tree that solves the task, when there is one."""
+
+    base: Path
+    workspace: Path
+    hidden: Path
+    gold: Path | None = None
+    rules: Rules = field(default_factory=Rules)
+    isolate: bool = True
+
+
+def grade(job: Job, bench: Bench) -> Grade:
+    """The verdict on one tree. Raises `DataError` for inputs that cannot be read, `SandboxError` for ours."""
+    base, workspace, hidden = (Snapshot.take(Tree.at(p)) for p in (job.base, job.workspace, job.hidden))
+    return _Grading(job, bench, base, hidden).judge(workspace)
+
+
+class _Grading:
+    def __init__(self, job: Job, bench: Bench, base: Snapshot, hidden: Snapshot) -> None:
+        self.job, self.bench, self.base, self.hidden = job, bench, base, hidden
+        self.files = sorted(p for p, i in hidden.items.items() if i.kind == "file" and is_test_file(p))
+        if not self.files:
+            raise DataError(
+                "no hidden test file", where=str(job.hidden), wanted="files named test_*.py or *_test.py"
+            )
+        words = [secrets.token_hex(4) for _ in range(5)]
+        self.names = Names(*[f"{'abcdefgh'[i]}{w}" for i, w in enumerate(words)])
+        self.sources = {p: hidden.read(p).decode(errors="replace") for p in self.files}
+        self.marked: dict[str, Instrumented] = {}
+        site = 1
+        self.trouble = ""
+        for path, source in self.sources.items():
+            try:
+                self.marked[path] = instrument(source, path, self.names, site)
+            except DataError as e:
+                self.trouble = str(e)
+                continue
+            site += len(self.marked[path].sites)
+
+    def judge(self, workspace: Snapshot) -> Grade:
+        """The verdict."""
+        tree = rebuild(self.base, workspace, self.hidden, self.job.rules)
+        if self.trouble:
+            return self._end(tree, Standing.UNGRADED, self.trouble, Heard())
+        if not any(m.tests for m in self.marked.values()):
+            return self._end(tree, Standing.UNGRADED, "the hidden files hold no test that runs", Heard())
+        remote, why = callable_only(self.sources, _modules(tree))
+        if any(p.rsplit("/", 1)[-1] == "conftest.py" for p in tree.items):
+            remote, why = [], "there is a conftest.py, whose fixtures are not known"
+        if remote and self.job.isolate:
+            heard = run(self.bench, tree, {}, self._orders(tree, remote=tuple(remote)))
+            if not heard.foreign:
+                return self._conclude(tree, heard, "isolated", "")
+            why = f"the code under test exchanges {heard.foreign}"
+        texts = {p: m.text for p, m in self.marked.items()}
+        heard = run(self.bench, tree, texts, self._orders(tree))
+        return self._conclude(tree, heard, "one process", why)
+
+    def _orders(
+        self, tree: Rebuilt, *, remote: tuple[str, ...] = (), turned: frozenset[int] = frozenset()
+    ) -> Orders:
+        joined = "\n".join(self.sources.values())
+        plugins = tuple(module for word, module in _PLUGINS.items() if word in joined)
+        paths = ("", "src") if "src" in tree.items and tree.items["src"].kind == "dir" else ("",)
+        names = self.names
+        return Orders(tuple(self.files), names.helper, names.roles(), paths, plugins, remote, turned)
+
+    def _conclude(self, tree: Rebuilt, heard: Heard, mode: str, why: str) -> Grade:
+        missing = self._missing(heard)
+        passed = all(outcome == "passed" for outcome in self._required(heard).values())
+        if passed and heard.complete and not missing:
+            if mode == "isolated":
+                return self._end(tree, Standing.SOLVED, "every hidden test passed", heard, (mode, "", 0))
+            return self._turn(tree, heard, why)
+        broken = heard.broken()
+        if broken and self._also_broken(broken):
+            reason = f"the grader breaks without the solution too: {broken}"
+            return self._end(tree, Standing.UNGRADED, reason, heard, (mode, why, 0))
+        return self._end(tree, Standing.NOT_SOLVED, self._reason(heard, missing), heard, (mode, why, 0))
+
+    def _missing(self, heard: Heard) -> list[str]:
+        """Tests that the hidden files define and that were not heard of, or in fewer cases."""
+        missing = []
+        for path, marked in self.marked.items():
+            for name in marked.tests:
+                prefix = f"{path}::{name}"
+                found = [i for i in heard.cases if i == prefix or i.startswith(prefix + "[")]
+                if len(found) < marked.counts.get(name, 1):
+                    missing.append(prefix)
+        return missing
+
+    def _required(self, heard: Heard) -> dict[str, str]:
+        """Outcomes of the tests that count: those that their author does not skip."""
+        names = {f"{path}::{name}" for path, marked in self.marked.items() for name in marked.tests}
+        return {i: c.outcome for i, c in heard.cases.items() if i.partition("[")[0] in names}
+
+    def _reason(self, heard: Heard, missing: list[str]) -> str:
+        if heard.ended.value != "exited":
+            return f"the run of the tests ended by {heard.ended.value}"
+        bad = [i for i, outcome in self._required(heard).items() if outcome != "passed"]
+        if bad:
+            return f"{len(bad)} of {len(heard.cases)} tests did not pass, the first: {bad[0]}"
+        if heard.uncollected:
+            path, why = next(iter(heard.uncollected.items()))
+            lines = [line for line in why.splitlines() if line.startswith("E ")] or why.splitlines()[-1:]
+            return f"{path} could not be collected: {lines[-1].strip() if lines else why}"
+        if missing:
+            return f"{len(missing)} tests did not run, the first: {missing[0]}"
+        return "the run of the tests did not reach its end"
+
+    def _also_broken(self, symptom: str) -> bool:
+        """Whether the tests break in the same way on a gold solution, or else on the base alone."""
+        known = Snapshot.take(Tree.at(self.job.gold)) if self.job.gold else self.base
+        tree = rebuild(self.base, known, self.hidden, self.job.rules)
+        texts = {p: m.text for p, m in self.marked.items()}
+        heard = run(self.bench, tree, texts, self._orders(tree))
+        return heard.broken() == symptom
+
+    def _turn(self, tree: Rebuilt, heard: Heard, why: str) -> Grade:
+        """The tripwires: the same tests with places turned, which an honest solution fails."""
+        how = ("one process", why, 0)
+        draw = random.Random(secrets.randbits(64))
+        kinds = {site: kind for m in self.marked.values() for site, kind in m.sites.items()}
+        idle = [i for i, c in heard.cases.items() if not c.sites and i in self._required(heard)]
+        if idle:
+            reason = f"{idle[0]} passed without running"
+            return self._end(tree, Standing.NOT_SOLVED, reason, heard, how, tampered=True)
+        texts = {p: m.text for p, m in self.marked.items()}
+        count = 0
+        for turn in range(_TURNS):
+            turned: set[int] = set()
+            for case in heard.cases.values():
+                sites = [s for s in case.sites if s in kinds]
+                values = [s for s in sites if kinds[s] == "value"]
+                others = [s for s in sites if kinds[s] in ("truth", "raises")]
+                choice = ([values, others or values, sites][turn]) or sites
+                if choice:
+                    turned.add(draw.choice(choice))
+            again = run(self.bench, tree, texts, self._orders(tree, turned=frozenset(turned)))
+            for name, case in heard.cases.items():
+                if not turned & set(case.sites):
+                    continue
+                count += 1
+                if name in again.cases and again.cases[name].outcome == "passed":
+                    reason = f"{name} passed although what it expects was made wrong"
+                    return self._end(tree, Standing.NOT_SOLVED, reason, heard, how, tampered=True)
+            if not again.finished:
+                reason = "the tests did not reach their end when what they expect was made wrong"
+                return self._end(tree, Standing.NOT_SOLVED, reason, heard, how, tampered=True)
+        return self._end(
+            tree, Standing.SOLVED, "every hidden test passed", heard, ("one process", why, count)
+        )
+
+    def _end(
+        self,
+        tree: Rebuilt,
+        standing: Standing,
+        reason: str,
+        heard: Heard,
+        how: tuple[str, str, int] = ("", "", 0),
+        *,
+        tampered: bool = False,
+    ) -> Grade:
+        """The verdict; `how` is the mode, why not the stronger one, and the number of tripwires."""
+        flags = list(tree.flags)
+        if tampered:
+            flags.append(reason)
+        if heard.forged:
+            flags.append(f"{heard.forged} unsigned notes on the verdict channel")
+        if heard.unreachable:
+            flags.append(f"{heard.unreachable} attempts to reach a network")
+        return Grade(
+            standing,
+            reason,
+            {i: c.outcome for i, c in heard.cases.items()},
+            *how,
+            tampered,
+            tree.taken,
+            tree.dropped,
+            tuple(flags),
+            heard.wall_s,
+        )
+
+
+def _modules(tree: Rebuilt) -> set[str]:
+    """Importable names of the tree's own code, from its root and from src/."""
+    found = set()
+    for path, item in tree.items.items():
+        if item.kind != "file" or not path.endswith(".py") or is_test_file(path):
+            continue
+        for top in ("", "src/"):
+            if path.startswith(top):
+                parts = path[len(top) : -3].split("/")
+                if parts[-1] == "__init__":
+                    parts.pop()
+                if parts and all(p.isidentifier() for p in parts):
+                    found.add(".".join(parts))
+    return found
