@@ -136,7 +136,7 @@ def report(samples: list[Sample], n: int, out: Path | None) -> None:
     ours = statistics.median(s.cpu for s in samples if s.name == "steelyard")
     print(f"\n{__doc__.split('CAVEATS. ')[1] if __doc__ else ''}")
     print(
-        f"{'':28} {'wall s':>8} {'CPU s':>8} {'ms/sample':>10} {'x floor':>8} {'/ours':>7} {'RSS MB':>7} {'1st req s':>9} {'last/first tenth':>16} {'B/sample':>9}"
+        f"{'':28} {'wall s':>8} {'CPU s':>8} {'ms/sample':>10} {'x floor':>8} {'/ours':>7} {'RSS MB':>7} {'1st req s':>9} {'last/first tenth':>16} {'B/sample':>9} {'requests':>9} {'exit':>4}"
     )
     rows = []
     for name in names:
@@ -156,7 +156,7 @@ def report(samples: list[Sample], n: int, out: Path | None) -> None:
         )
         print(
             f"{name:28} {med('wall'):8.2f} {cpu:8.2f} {1000 * cpu / n:10.3f} {cpu / floor:8.1f} {cpu / ours:7.1f} {med('rss_mb'):7.0f}"
-            f" {med('first_request'):9.2f} {med('rate_last') / med('rate_first'):16.2f} {med('log_bytes') / n:9.0f}"
+            f" {med('first_request'):9.2f} {med('rate_last') / med('rate_first'):16.2f} {med('log_bytes') / n:9.0f} {med('requests'):9.0f} {med('status'):4.0f}"
         )
     if out is not None:
         machine = {
