@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -97,41 +98,54 @@ def board_text(found: Results) -> str:
 def _table(title: str, lines: tuple[Line, ...] | list[Line], level: float) -> Table:
     table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     bounded = any(_bounds(line) for line in lines)
-    table.add_column("contestant", overflow="fold")
-    for name in ("score %", f"{level:.0%} interval", "tasks", "graded", "coverage"):
-        table.add_column(name, justify="right", no_wrap=True)
+    free = all(is_known(line.cost_dollars) and line.cost_dollars == 0 for line in lines)
+    columns: list[tuple[str, Callable[[Line], str]]] = [
+        ("score %", lambda x: percent(x.estimate.value)),
+        (f"{level:.0%} interval", interval_text),
+        ("tasks", lambda x: str(x.estimate.n_tasks)),
+        ("graded", lambda x: str(x.n_graded)),
+        ("coverage", lambda x: f"{100 * x.coverage:.1f}%"),
+    ]
     if bounded:
-        table.add_column("if ungraded wrong - right", justify="right")
-    for name in ("abstained", "unreadable", "cost", "$/trial", "time", "tok/s"):
-        table.add_column(name, justify="right", no_wrap=True)
+        columns.append(("if ungraded wrong - right", _bounds))
+    if any(line.abstained for line in lines):
+        columns.append(("abstained", lambda x: str(x.abstained)))
+    if any(line.format_failures for line in lines):
+        columns.append(("unreadable", lambda x: str(x.format_failures)))
+    columns.append(("cost", lambda x: _dollars(x.cost_dollars)))
+    if not free:
+        columns.append(("$/trial", lambda x: _dollars(x.cost_per_trial)))
+    columns.append(("time", lambda x: _seconds(x.seconds)))
+    columns.append(
+        ("tok/s", lambda x: f"{x.tokens_per_second:.0f}" if is_known(x.tokens_per_second) else "-")
+    )
+    table.add_column("contestant", overflow="fold", min_width=min(32, max(len(x.contestant) for x in lines)))
+    for name, _ in columns:
+        table.add_column(name, justify="right")
     for line in lines:
-        row = [
-            clean(line.contestant, 60),
-            percent(line.estimate.value),
-            interval_text(line),
-            str(line.estimate.n_tasks),
-            str(line.n_graded),
-            f"{100 * line.coverage:.1f}%",
-        ]
-        if bounded:
-            row.append(_bounds(line))
-        row += [
-            str(line.abstained),
-            str(line.format_failures),
-            _dollars(line.cost_dollars),
-            _dollars(line.cost_per_trial),
-            _seconds(line.seconds),
-            f"{line.tokens_per_second:.0f}" if is_known(line.tokens_per_second) else "-",
-        ]
-        table.add_row(*[Text(cell) for cell in row])
+        table.add_row(Text(clean(line.contestant, 60)), *[Text(show(line)) for _, show in columns])
     return table
+
+
+def _stopping(found: Results) -> list[str]:
+    """How an adaptive run ended: how many scores are as narrow as wanted, and why the others are not."""
+    if not found.stopped or found.plan.trials.until is None:
+        return []
+    wanted = 100 * found.plan.trials.until
+    reached = [s for s in found.stopped if s.reason == "reached"]
+    known = f"{len(reached)} of {len(found.stopped)} scores are known to ±{wanted:g} points."
+    notes = [f"{known} Their intervals hold at every look; differences are built from them."]
+    for s in [s for s in found.stopped if s.reason != "reached"][:6]:
+        notes.append(f"{s.contestant} on {s.suite}: ±{100 * s.half_width:.1f} points. {s.sentence}.")
+    return notes
 
 
 def _notes(found: Results) -> list[str]:
     notes = []
     methods = sorted({line.estimate.method for line in found.board.overall})
     n = len(found.board.versus)
-    paired = f" Differences are paired by task, corrected for {n} comparisons." if n else ""
+    how = "paired by task, " if found.plan.trials.until is None else ""
+    paired = f" Differences are {how}corrected for {n} comparison{'s' if n > 1 else ''}." if n else ""
     notes.append(f"Score: {'; '.join(methods)}.{paired} Time is what trials saw (closed loop).")
     if found.n_ungraded:
         notes.append(
@@ -142,8 +156,7 @@ def _notes(found: Results) -> list[str]:
         notes.append(f"{waiting} planned trials are not done yet.")
     for name in found.exposed:
         notes.append(f"The held-out split of {name} is exposed: somebody has looked at it.")
-    sentences = {s.sentence for s in found.stopped if s.sentence}
-    notes += sorted(sentences)[:6]
+    notes += _stopping(found)
     for line in found.board.overall:
         notes += [f"{line.contestant}: {note}" for note in line.estimate.notes]
     return notes

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from steelyard.stats.base import Coded, Estimate, Figure, FloatArray, IntArray, Interval, codes
 from steelyard.stats.clusters import cluster_sums, estimate_mean
@@ -107,7 +108,10 @@ def leaderboard(
     ]
     overall = [lines[0] if n_s == 1 else _over_suites(lines, level) for lines in by_suite]
     order = sorted(range(n_c), key=lambda c: _rank_key(overall[c].estimate.value))
-    versus = _against_leader(evidence, order, level) if n_c > 1 else ()
+    versus: tuple[Versus, ...] = ()
+    if n_c > 1:
+        lines = [overall[c] for c in order]
+        versus = _sequential_versus(lines, level) if sequential else _against_leader(evidence, order, level)
     return Leaderboard(
         overall=tuple(overall[c] for c in order),
         by_suite=tuple(line for c in order for line in by_suite[c]),
@@ -295,6 +299,41 @@ def _against_leader(e: Evidence, order: Sequence[int], level: float) -> tuple[Ve
         if is_known(estimate.interval) and estimate.interval.low > 0:
             verdict = "better"
         out.append(Versus(e.contestants[leader], e.contestants[other], estimate, verdict))
+    return tuple(out)
+
+
+def _sequential_versus(lines: Sequence[Line], level: float) -> tuple[Versus, ...]:
+    """The leader against each other one after adaptive spending.
+
+    Trials went where each contestant's own score needed them, so a paired mean over all trials would not be honest. The
+    difference's limits come from the two contestants' intervals, which hold at every look (MOVER, Zou and Donner
+    2008), each arm widened from `level` to the level corrected for the comparisons made.
+    """
+    leader = lines[0]
+    corrected = 1 - (1 - level) / (len(lines) - 1)
+    wider = float(special.ndtri(0.5 + corrected / 2) / special.ndtri(0.5 + level / 2))
+    out = []
+    for other in lines[1:]:
+        a, b = leader.estimate, other.estimate
+        if not (is_known(a.value) and is_known(b.value) and is_known(a.interval) and is_known(b.interval)):
+            none = Unknown("a score has no interval")
+            nothing = Estimate(none, none, none, "difference of sequential scores", 0, 0, 0)
+            out.append(Versus(leader.contestant, other.contestant, nothing, "undecided"))
+            continue
+        d = a.value - b.value
+        down = wider * math.hypot(a.value - a.interval.low, b.interval.high - b.value)
+        up = wider * math.hypot(a.interval.high - a.value, b.value - b.interval.low)
+        interval = Interval(
+            max(-1.0, d - down), min(1.0, d + up), corrected, "MOVER of intervals valid at every look"
+        )
+        se: Figure = Unknown("a confidence sequence has no standard error")
+        n = min(a.n_tasks, b.n_tasks)
+        estimate = Estimate(d, se, interval, "difference of sequential scores", a.n_trials + b.n_trials, n, n)
+        out.append(
+            Versus(
+                leader.contestant, other.contestant, estimate, "better" if interval.low > 0 else "undecided"
+            )
+        )
     return tuple(out)
 
 

@@ -26,6 +26,7 @@ class Stopped:
     suite: str
     contestant: str
     done: bool
+    reason: str
     sentence: str
     half_width: float
     trials: int
@@ -105,7 +106,7 @@ def _sequential(
     stopped, estimates = [], {}
     for s, p in adaptive.progress():
         name, suite = ready.plan.contestants[p.contestant].name, ready.plan.suites[s].name
-        stopped.append(Stopped(suite, name, p.done, p.sentence, p.half_width, p.trials))
+        stopped.append(Stopped(suite, name, p.done, p.reason.value, p.sentence, p.half_width, p.trials))
         se: Figure = Unknown("a confidence sequence has no standard error")
         if is_known(p.estimate):
             n = len(ready.suites[s])
