@@ -2,7 +2,8 @@
 
 usage: python -m bench stats.ratings [--peers DIR] [--quick] [--out FILE]
 
-CAVEATS. Two shared cores are noisy: read the ratios of one run, not the seconds. BLAS is held to one thread for all.
+CAVEATS. Two shared cores are noisy: read the ratios of one run, not the seconds, and of the two ratios the one of CPU
+seconds, which a busy machine disturbs less. BLAS is held to one thread for all.
 Every measurement is a fresh process that makes the votes, then starts its clock with the table in memory as the user
 has it (pandas string columns where the peers are found, else NumPy object arrays), imports done. arena-rank's time is
 mostly JAX's compilation, which a long-lived process pays once. Point estimates of the peers have no position term, so
@@ -68,23 +69,27 @@ def missing(python: str) -> list[str]:
 
 
 def best(python: str, what: str, votes: int, contestants: int, times: int) -> dict[str, object] | None:
-    """The fastest of `times` fresh processes: noise of a shared machine only ever adds."""
+    """The one of `times` fresh processes with the least CPU: noise of a shared machine only ever adds."""
     found = [measure(python, what, votes, contestants) for _ in range(times)]
     known = [f for f in found if f]
-    return min(known, key=lambda f: float(str(f["seconds"]))) if known else None
+    return min(known, key=lambda f: float(str(f["cpu_seconds"]))) if known else None
 
 
 def table(title: str, rows: dict[str, dict[str, object] | None]) -> None:
     print(f"\n{title}")
-    ours = rows.get("ours") or rows.get("ours_bootstrap_1000")
-    base = float(str(ours["seconds"])) if ours else 0.0
+    ours = next((row for name, row in rows.items() if name.startswith("ours") and row), None)
     for name, row in rows.items():
         if row:
-            seconds = float(str(row["seconds"]))
-            ratio = f"{seconds / base:8.1f} x ours" if base else ""
+            wall, cpu = (float(str(row[k])) for k in ("seconds", "cpu_seconds"))
+            by = (
+                [v / max(1e-9, float(str(ours[k]))) for k, v in (("seconds", wall), ("cpu_seconds", cpu))]
+                if ours
+                else [1.0, 1.0]
+            )
             print(
-                f"   {name:24} {seconds:9.3f} s {ratio}  peak {row['peak_gb']} GB"
-                f" (table {row['table_gb']})  rmse {row['rmse_elo']} Elo"
+                f"   {name:24} {wall:9.3f} s, {cpu:9.3f} CPU s  {by[0]:8.1f} x, {by[1]:8.1f} x ours"
+                f"  peak {row['peak_gb']} GB (table {row['table_gb']})  rmse {row['rmse_elo']} Elo",
+                flush=True,
             )
 
 
@@ -107,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
         wanted = [
             p for p in POINT if p not in absent and not (not options.peers and p in ("fastchat", "floor"))
         ]
-        rows = {p: best(python, p, votes, contestants, 3 if votes < 10_000_000 else 2) for p in wanted}
+        rows = {p: best(python, p, votes, contestants, 2 if votes < 10_000_000 else 1) for p in wanted}
         if (votes, contestants) == (1_000_000, 50) and "choix" not in absent:
             rows["choix"] = best(python, "choix", votes, contestants, 2)
         key = f"{votes:,} votes, {contestants} contestants"

@@ -211,6 +211,12 @@ def program(what: str, table: dict) -> Callable:
     }[what](table)
 
 
+def spent() -> float:
+    """CPU seconds of this process and of its ended children (a pool)."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in usage)
+
+
 def main() -> None:
     what, votes, contestants = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     truth, a, b, outcome = planted(votes, contestants)
@@ -219,9 +225,9 @@ def main() -> None:
     del a, b, outcome
     run = program(what, table)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), spent()
     ratings = run()
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, spent() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = np.array([ratings[n] for n in names])
     error = found - found.mean() - ELO * truth
@@ -231,6 +237,7 @@ def main() -> None:
         json.dumps(
             {
                 "seconds": round(seconds, 4),
+                "cpu_seconds": round(cpu, 4),
                 "peak_gb": round(peak / 2**20, 2),
                 "table_gb": round(before / 2**20, 2),
                 "rmse_elo": round(float(np.sqrt(np.mean(error**2))), 3),

@@ -36,6 +36,18 @@ def test_alpha_of_the_textbook_example(metric: str, value: float) -> None:
     assert (found.n_trials, found.n_tasks) == (40, 11)
 
 
+def test_interval_alpha_takes_continuous_ratings_and_a_unit_lies_in_one_cluster() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=3000)
+    ratings = (common[:, None] + rng.normal(0, 0.5, (3000, 2))).ravel()
+    found = krippendorff_alpha(ratings, np.repeat(np.arange(3000), 2), metric="interval")
+    assert found.value == pytest.approx(1 / 1.25, abs=0.02)
+    with pytest.raises(RowsError, match="more than one cluster"):
+        krippendorff_alpha([1, 2], ["u", "u"], clusters=["c", "d"])
+    with pytest.raises(DataError, match="too many different values"):
+        krippendorff_alpha(ratings, np.repeat(np.arange(3000), 2), metric="ordinal")
+
+
 def test_kappa_of_the_textbook_table() -> None:
     first = ["yes"] * 25 + ["no"] * 25
     second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15

@@ -122,6 +122,14 @@ def test_where_there_is_no_horizon_the_answer_is_unknown(y: list[float], why: st
     assert isinstance(found.slope, Unknown)
 
 
+def test_separated_lengths_need_the_ridge() -> None:
+    y, minutes, task = [1.0, 1.0, 0.0, 0.0], [1.0, 2.0, 4.0, 8.0], list("abcd")
+    bare = horizon(y, minutes, task, None, HorizonOptions(ridge=0.0, bootstrap=50))
+    assert "separates" in str(bare.at[0.5].value)
+    held = horizon(y, minutes, task, None, HorizonOptions(bootstrap=0)).at[0.5].value
+    assert held == pytest.approx(2**1.5, rel=1e-6)
+
+
 def test_a_horizon_beyond_the_tasks_is_noted_as_extrapolation() -> None:
     minutes = np.tile([1.0, 2.0, 4.0, 8.0], 20)
     y = np.tile([1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0], 10)

@@ -244,6 +244,17 @@ def test_labels_that_cannot_be_hashed_are_refused() -> None:
         votes(["A", ["B"]], ["B", "A"], ["model_a", "model_b"])
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_the_unit_of_a_covariate_does_not_matter(scale: float) -> None:
+    x = np.array([0.5, -1.0, 2.0, 0.1, -0.3, 0.7, -0.2, 1.0] * 5)
+    found = rate(table(SMALL * 5, features={"x": scale * x})).coefficients["x"].value
+    assert found == pytest.approx(rate(table(SMALL * 5, features={"x": x})).coefficients["x"].value)
+
+
+def test_bytes_are_names_too() -> None:
+    assert votes(np.array([b"A", b"B"]), np.array([b"B", b"A"]), [1, 0]).names == ("A", "B")
+
+
 def test_style_covariates_are_relative_differences() -> None:
     assert relative_difference([3, 0], np.array([1, 0])).tolist() == [0.4, 0.0]
     with pytest.raises(RowsError, match="negative or missing"):

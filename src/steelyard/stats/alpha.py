@@ -1,6 +1,6 @@
 """Agreement of any number of raters with missing ratings: Krippendorff's alpha.
 
-Not covered: who is right; the ratio metric; continuous ratings with very many different values (round them).
+Not covered: who is right; the ratio metric; ordinal ratings with thousands of different values (round them).
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from steelyard.stats.base import (
     codes,
     finite,
     fraction,
+    nested,
     same_length,
     t_quantile,
 )
 from steelyard.unknown import Unknown
 
 Metric = Literal["nominal", "ordinal", "interval"]
+_MOST = 200_000_000
 
 
 def krippendorff_alpha(
@@ -49,10 +51,11 @@ def krippendorff_alpha(
     if metric not in ("nominal", "ordinal", "interval"):
         raise DataError("metric: unknown", wanted="nominal, ordinal or interval", got=str(metric))
     unit = codes(units, "unit")
-    category, order = _categories(values, metric)
+    category, level_of = _categories(values, metric)
     same_length(len(unit.index), [("value", len(category.index))])
     group = unit if clusters is None else codes(clusters, "cluster")
     same_length(len(unit.index), [("cluster", len(group.index))])
+    nested(unit, group, ("unit", "cluster"))
     keep = np.bincount(unit.index)[unit.index] > 1
     n, pairable = int(keep.sum()), int(np.unique(unit.index[keep]).size)
     method = f"Krippendorff's alpha, {metric}, jackknife over {'units' if clusters is None else 'clusters'}"
@@ -63,15 +66,19 @@ def krippendorff_alpha(
         return Estimate(why, why, why, method, *counts)
     place = np.zeros(group.size, np.int64)
     place[used] = np.arange(used.size)
-    held = _coincidences(unit.index[keep], category.index[keep], place[group.index[keep]], category.size)
-    value = _alpha(held.sum(axis=0), order, metric)
+    where = (unit.index[keep], place[group.index[keep]])
+    if metric == "interval":
+        held = _moments(*where, level_of[category.index[keep]])
+    else:
+        held = _coincidences(*where, category.index[keep])
+    value = _alpha(held.sum(axis=0), metric)
     if math.isnan(value):
         why = Unknown("all ratings are the same, so chance explains all agreement")
         return Estimate(why, why, why, method, *counts)
     if used.size < 2:
         why = Unknown("one unit shows no spread between units")
         return Estimate(value, why, why, method, *counts)
-    return _jackknife(value, held, order, (metric, level, method, counts))
+    return _jackknife(value, held, (metric, level, method, counts))
 
 
 def _categories(values: Labels, metric: str) -> tuple[Coded, FloatArray]:
@@ -83,22 +90,23 @@ def _categories(values: Labels, metric: str) -> tuple[Coded, FloatArray]:
     return Coded(place.astype(np.int64), tuple(levels.tolist())), levels
 
 
-def _coincidences(unit: IntArray, category: IntArray, group: IntArray, k: int) -> FloatArray:
+def _coincidences(unit: IntArray, group: IntArray, category: IntArray) -> FloatArray:
     """Coincidence matrix of each group, shape (groups, k, k): pairs within units over (ratings - 1)."""
+    used, category = np.unique(category, return_inverse=True)
     units, place = np.unique(unit, return_inverse=True)
-    groups = int(group.max()) + 1
-    if max(units.size, groups) * k * k > 200_000_000:
+    groups, k = int(group.max()) + 1, used.size
+    if max(units.size, groups) * k * k > _MOST:
         raise DataError(
             "too many different values for this many units",
-            wanted="at most 200 million units x values^2",
+            wanted=f"at most {_MOST:,} units x values^2",
             got=f"{units.size} units, {k} values",
-            fix="round the values, or rate in fewer steps",
+            fix="round the values, or use metric='interval'",
         )
     counts = np.zeros((units.size, k))
     np.add.at(counts, (place, category), 1.0)
     belongs = np.zeros(units.size, np.int64)
     belongs[place] = group
-    scaled = counts / np.maximum(1.0, counts.sum(axis=1, keepdims=True) - 1)
+    scaled = counts / (counts.sum(axis=1, keepdims=True) - 1)
     out = np.zeros((groups, k, k))
     for i in range(k):  # one row of all matrices at a time keeps memory at (units, k)
         part = scaled[:, i : i + 1] * counts
@@ -107,36 +115,61 @@ def _coincidences(unit: IntArray, category: IntArray, group: IntArray, k: int) -
     return out
 
 
-def _alpha(coincidence: FloatArray, order: FloatArray, metric: str) -> float:
-    """Alpha of a coincidence matrix; NaN when the ratings do not vary."""
-    margin = coincidence.sum(axis=1)
+def _moments(unit: IntArray, group: IntArray, x: FloatArray) -> FloatArray:
+    """For squared differences four sums a group say all that the matrix does: shape (groups, 4).
+
+    Disagreement within units, ratings, sum and sum of squares of the centred ratings.
+    """
+    units, place = np.unique(unit, return_inverse=True)
+    x = (x - x.mean()) / max(1e-300, float(np.abs(x - x.mean()).max()))
+    m = np.bincount(place).astype(np.float64)
+    sums, squares = np.bincount(place, x), np.bincount(place, x * x)
+    belongs = np.zeros(units.size, np.int64)
+    belongs[place] = group
+    within = 2 * np.maximum(0.0, m * squares - sums**2) / (m - 1)
+    return np.stack([np.bincount(belongs, v) for v in (within, m, sums, squares)], axis=1).astype(np.float64)
+
+
+def _alpha(state: FloatArray, metric: str) -> float:
+    """Alpha of a coincidence matrix, or of the four sums; NaN when the ratings do not vary."""
+    if metric == "interval":
+        observed, n, total, squares = (float(v) for v in state)
+        expected = 2 * (n * squares - total**2)
+        return 1.0 - (n - 1) * observed / expected if expected > 1e-12 * n * n else math.nan
+    margin = state.sum(axis=1)
     if metric == "nominal":
         delta = 1.0 - np.eye(len(margin))
-    elif metric == "interval":
-        delta = (order[:, None] - order[None, :]) ** 2
     else:
         middle = np.cumsum(margin) - margin / 2
         delta = (middle[:, None] - middle[None, :]) ** 2
     expected = float(np.sum(margin * (delta @ margin)))
     if expected <= 0:
         return math.nan
-    return 1.0 - float(margin.sum() - 1) * float(np.sum(coincidence * delta)) / expected
+    return 1.0 - float(margin.sum() - 1) * float(np.sum(state * delta)) / expected
+
+
+def _by_chance(state: FloatArray, metric: str) -> FloatArray:
+    """The same ratings, paired at random instead of within units."""
+    if metric == "interval":
+        _, n, total, squares = state
+        return np.array([2 * (n * squares - total**2) / n, n, total, squares])
+    margin = state.sum(axis=1)
+    return np.asarray(np.outer(margin, margin) / margin.sum(), np.float64)
 
 
 def _jackknife(
-    value: float, held: FloatArray, order: FloatArray, about: tuple[str, float, str, tuple[int, int, int]]
+    value: float, held: FloatArray, about: tuple[str, float, str, tuple[int, int, int]]
 ) -> Estimate:
     metric, level, method, counts = about
-    total = held.sum(axis=0)
     groups = len(held)
-    margin = total.sum(axis=1)
-    chance = np.outer(margin, margin) / margin.sum() / groups  # one more average cluster, by chance only
-    centre = _alpha(total + chance, order, metric)
-    left = np.array([_alpha(total + chance - own, order, metric) for own in held] + [value])
+    total = held.sum(axis=0)
+    total = total + _by_chance(total, metric) / groups  # one more average cluster
+    left = np.array([_alpha(total - own, metric) for own in held] + [value])
     if np.isnan(left).any():
         why = Unknown("without one of the clusters the ratings do not vary, so no error can be estimated")
         return Estimate(value, why, why, method, *counts)
     m = len(left)
     se = math.sqrt((m - 1) / m * float(np.sum((left - left.mean()) ** 2)))
+    centre = _alpha(total, metric)
     interval = fisher_interval(value, (centre, se), (t_quantile(level, groups - 1), level, method))
     return Estimate(value, se, interval, method, *counts, float(groups - 1))

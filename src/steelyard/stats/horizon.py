@@ -158,6 +158,8 @@ def _fit(x: FloatArray, y: FloatArray, weight: FloatArray, ridge: float) -> Floa
     z = x - shift
     total, good = weight.sum(axis=1), weight @ y
     mixed = (good > 1e-12 * total) & (good < (1 - 1e-12) * total)
+    if ridge == 0:  # lengths that separate success from failure would make the slope grow for ever
+        mixed &= ~_separated(x, y, weight)
     intercept = np.where(mixed, special.logit(np.where(mixed, good / total, 0.5)), np.nan)
     slope = np.where(mixed, 0.0, np.nan)
     active = np.flatnonzero(mixed)
@@ -169,7 +171,7 @@ def _fit(x: FloatArray, y: FloatArray, weight: FloatArray, ridge: float) -> Floa
         residual, curve = w * (y - p), w * p * (1 - p)
         ga, gb = residual.sum(axis=1), residual @ z - ridge * b
         haa, hab, hbb = curve.sum(axis=1), curve @ z, curve @ (z * z) + ridge
-        determinant = haa * hbb - hab * hab
+        determinant = np.maximum(haa * hbb - hab * hab, 1e-300)
         da, db = (hbb * ga - hab * gb) / determinant, (haa * gb - hab * ga) / determinant
         # a long step leaves the region where the curve is known: shorten it to two logits
         short = np.minimum(1.0, 2.0 / np.maximum(1e-9, np.maximum(np.abs(da), 3.0 * np.abs(db))))
@@ -177,6 +179,16 @@ def _fit(x: FloatArray, y: FloatArray, weight: FloatArray, ridge: float) -> Floa
         still = np.maximum(np.abs(da), np.abs(db)) > 1e-10
         active = active[still]
     return np.column_stack([intercept - slope * shift, slope])
+
+
+def _separated(x: FloatArray, y: FloatArray, weight: FloatArray) -> BoolArray:
+    """True for each row of weights in which no success and failure overlap in length."""
+    ends = []
+    for outcome in (1.0, 0.0):
+        drawn = (weight > 0) & (y == outcome)
+        ends.append((np.where(drawn, x, np.inf).min(axis=1), np.where(drawn, x, -np.inf).max(axis=1)))
+    (low_good, high_good), (low_bad, high_bad) = ends
+    return np.asarray((high_good <= low_bad) | (high_bad <= low_good), np.bool_)
 
 
 def _multiplicities(tasks: Coded, families: Coded, options: HorizonOptions) -> FloatArray:
@@ -246,6 +258,8 @@ def _log2(q: float, line: FloatArray) -> float:
 
 
 def _no_horizon(line: FloatArray, y: FloatArray, lengths: tuple[float, float]) -> Unknown | None:
+    if np.isnan(line[1]) and y.any() and not y.all():
+        return Unknown("length separates success from failure exactly; a ridge above 0 gives a horizon")
     if np.isnan(line[1]):
         if y.all():
             return Unknown(

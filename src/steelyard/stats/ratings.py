@@ -109,13 +109,15 @@ def _columns(table: Votes, options: RatingOptions) -> FloatArray | None:
     """The covariates, each over its root mean square: not centred, so that swapping sides only flips signs."""
     if table.features is None:
         return None
-    scale = np.sqrt((table.features**2).mean(axis=0))
+    largest = np.abs(table.features).max(axis=0)
+    relative = table.features / np.where(largest > 0, largest, 1.0)  # first, so that squares cannot overflow
+    scale = largest * np.sqrt((relative**2).mean(axis=0))
     flat = [name for name, s in zip(table.feature_names, scale, strict=True) if s == 0]
     if flat:
         raise DataError(
             f"covariate {', '.join(flat)} is 0 in every row", fix="leave it out: it explains nothing"
         )
-    values = table.features / scale
+    values = relative / (scale / largest)
     if np.linalg.matrix_rank(values.T @ values) < len(scale):
         raise DataError(
             f"the covariates ({', '.join(table.feature_names)}) determine one another",

@@ -90,8 +90,10 @@ def position_unknown(cells: Cells) -> Unknown | None:
     It cannot when the ratings could mimic it (some scores phi have phi[a] - phi[b] = 1 for every pair that
     met, as when each pair was always shown in the same order), nor when it would be infinite.
     """
-    phi = _potential(cells)
-    if np.array_equal(phi[cells.a] - phi[cells.b], np.ones(len(cells.a))):
+    key, mirrored = cells.a * cells.size + cells.b, cells.b * cells.size + cells.a
+    both_orders = bool(np.isin(mirrored, key).any())  # the usual case: one such pair settles it
+    phi = np.zeros(0) if both_orders else _potential(cells)
+    if not both_orders and np.array_equal(phi[cells.a] - phi[cells.b], np.ones(len(cells.a))):
         return Unknown(
             "the order in which pairs were shown never varies, so ratings absorb the position effect"
         )

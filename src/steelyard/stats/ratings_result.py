@@ -93,10 +93,13 @@ class Ratings:
 
     def rating(self, name: str) -> Estimate:
         """The rating of `name` in logits relative to the mean of all contestants."""
-        i = self.index(name)
-        weights = np.zeros(len(self.names))
-        weights[i] = 1.0
-        return self._linear(weights, float(self.theta[i]))
+        return self._rating(self.index(name))
+
+    def _rating(self, i: int) -> Estimate:
+        value = float(self.theta[i])
+        if self.few[i]:
+            return self.basis.unknown(value, f"all votes of {self.names[i]} lie in one cluster")
+        return self.basis.student(value, float(self.covariance[i, i]), float(self.df[i]))
 
     def difference(self, first: str, second: str) -> Estimate:
         """Rating of `first` minus rating of `second`, in logits; accounts for their covariance."""
@@ -124,7 +127,7 @@ class Ratings:
         """Ratings on the Elo scale (400 points are odds of ten), mean `centre`; or `anchor` fixed at `centre`."""
         out = []
         for i, name in enumerate(self.names):
-            gap = self.rating(name) if anchor is None else self._to_anchor(name, anchor)
+            gap = self._rating(i) if anchor is None else self._to_anchor(name, anchor)
             value = gap.value if isinstance(gap.value, Unknown) else centre + ELO_PER_LOGIT * gap.value
             se: Figure = gap.se if isinstance(gap.se, Unknown) else ELO_PER_LOGIT * gap.se
             interval = gap.interval

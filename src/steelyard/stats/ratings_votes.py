@@ -271,6 +271,8 @@ def _name(label: object) -> str:
     """A contestant's name; "" when it is missing (None, NaN, blank)."""
     if label is None or label != label:  # noqa: PLR0124 - NaN is the value that differs from itself
         return ""
+    if isinstance(label, bytes):
+        label = label.decode("utf-8", "replace")
     return label.strip() if isinstance(label, str) else str(label)
 
 
