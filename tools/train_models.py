@@ -11,14 +11,16 @@ import argparse
 import hashlib
 import json
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from measure_models import measure_all
 from torch.nn import functional
-from training_data import BASICS, EVEN, Corpus, Mix, corpus, vocabulary
+from training_data import Corpus, corpus, vocabulary
 from training_net import Net
 
 from steelyard.contestants.embedded.shape import Shape
@@ -43,14 +45,13 @@ class Recipe:
     batch_tokens: int
     muon_rate: float
     adam_rate: float
-    mix: Mix
     seed: int = 1
 
 
 RECIPES = {
-    "nano": Recipe(48, 3, 3, 320_000, 2048, 0.02, 0.008, BASICS),
-    "micro": Recipe(96, 3, 4, 300_000, 4096, 0.02, 0.006, BASICS),
-    "small": Recipe(128, 6, 4, 260_000, 4096, 0.02, 0.005, EVEN),
+    "nano": Recipe(48, 2, 2, 200_000, 4096, 0.02, 0.01),
+    "micro": Recipe(96, 3, 4, 250_000, 4096, 0.02, 0.006),
+    "small": Recipe(128, 6, 4, 260_000, 4096, 0.02, 0.005),
 }
 
 
@@ -162,24 +163,29 @@ def card_facts(recipe: Recipe, shape: Shape) -> dict:
     }
 
 
+def make(name: str, folder: Path) -> None:
+    """Train, measure and write one model, on one core."""
+    torch.set_num_threads(1)
+    tokenizer = Tokenizer(vocabulary(VOCABULARY_SEED))
+    recipe = RECIPES[name]
+    data = corpus(tokenizer, recipe.conversations, DATA_SEED)
+    net, training = train(name, recipe, tokenizer, data)
+    facts = {**card_facts(recipe, net.shape), "training": training}
+    publish_both(name, arrays_of(net), tokenizer, folder, facts)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=RECIPES, action="append")
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--conversations", type=int)
+    parser.add_argument("--jobs", type=int, default=2, help="models trained side by side, each on one core")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = Tokenizer(vocabulary(VOCABULARY_SEED))
-    for name in args.only or RECIPES:
-        recipe = RECIPES[name]
-        data = corpus(tokenizer, args.conversations or recipe.conversations, DATA_SEED, recipe.mix)
-        net, facts = train(name, recipe, tokenizer, data)
-        print(name, net.shape.parameters, facts, flush=True)
-        publish_both(
-            name, arrays_of(net), tokenizer, args.out, {**card_facts(recipe, net.shape), "training": facts}
-        )
+    # the largest first: it takes as long as the two others together
+    names = args.only or list(reversed(RECIPES))
+    with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(make, name, args.out) for name in names]:
+            done.result()
 
 
 if __name__ == "__main__":

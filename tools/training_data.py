@@ -18,19 +18,9 @@ from numpy.typing import NDArray
 from steelyard.contestants.embedded.tokenizer import ASSISTANT, BOS, END, SYSTEM, USER, Tokenizer
 from steelyard.tasks.builtin.makers import FAMILIES, Problem, facts, make_problem
 
-
-@dataclass(frozen=True)
-class Mix:
-    """What share of the conversations is about what: arithmetic, strings, facts, choice; and levels of sums."""
-
-    families: tuple[float, float, float, float]
-    sums: tuple[float, float, float, float, float]
-
-
-EVEN = Mix((0.42, 0.24, 0.20, 0.14), (0.12, 0.20, 0.26, 0.22, 0.20))
-BASICS = Mix((0.52, 0.18, 0.17, 0.13), (0.34, 0.28, 0.20, 0.10, 0.08))
-"""For the small ones, which learn no long sums anyway."""
+FAMILY_SHARES = (0.42, 0.24, 0.20, 0.14)  # arithmetic, strings, facts, choice
 LEVEL_SHARES = {
+    "arithmetic": (0.12, 0.20, 0.26, 0.22, 0.20),
     "strings": (0.14, 0.22, 0.26, 0.22, 0.16),
     "facts": (0.42, 0.22, 0.11, 0.05, 0.20),  # how famous a place is; the last are strangers
     "choice": (0.25, 0.25, 0.20, 0.18, 0.12),
@@ -102,9 +92,9 @@ def turn(rng: random.Random, p: Problem, style: Style) -> tuple[str, str]:
     return style.wrap.format(q=p.question), answer
 
 
-def conversation(rng: random.Random, mix: Mix = EVEN) -> list[tuple[str, str]]:
+def conversation(rng: random.Random) -> list[tuple[str, str]]:
     """(role, text) turns of one training conversation; every assistant turn is learned."""
-    family = rng.choices(FAMILIES, weights=mix.families)[0]
+    family = rng.choices(FAMILIES, weights=FAMILY_SHARES)[0]
     style = draw_style(rng, family)
     turns = [("system", style.system)] if style.system else []
     if style.steps and rng.random() < 0.35:  # asked by the user instead
@@ -112,9 +102,8 @@ def conversation(rng: random.Random, mix: Mix = EVEN) -> list[tuple[str, str]]:
             [],
             Style("", True, False, style.option_style, style.option_tail, "{q} " + style.system),
         )
-    weights = mix.sums if family == "arithmetic" else LEVEL_SHARES[family]
     for _ in range(draw(rng, TURNS)):
-        level = rng.choices((1, 2, 3, 4, 5), weights=weights)[0]
+        level = rng.choices((1, 2, 3, 4, 5), weights=LEVEL_SHARES[family])[0]
         said, answer = turn(rng, make_problem(rng, family, level, split="train", positions=POSITIONS), style)
         turns += [("user", said), ("assistant", answer)]
     return turns
@@ -148,7 +137,7 @@ class Corpus:
     starts: NDArray[np.int64]
 
 
-def corpus(tokenizer: Tokenizer, n: int, seed: int, mix: Mix) -> Corpus:
+def corpus(tokenizer: Tokenizer, n: int, seed: int) -> Corpus:
     rng = random.Random(seed)
     ids: list[int] = []
     learn: list[bool] = []
@@ -157,7 +146,7 @@ def corpus(tokenizer: Tokenizer, n: int, seed: int, mix: Mix) -> Corpus:
     for _ in range(n):
         ids.append(BOS)
         learn.append(False)
-        for role, text in conversation(rng, mix):
+        for role, text in conversation(rng):
             piece = tokenizer.encode(text)
             spoken = role == "assistant"
             ids += [marks[role], *piece, END] if spoken else [marks[role], *piece]

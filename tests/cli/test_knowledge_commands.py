@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zstandard
 from tests.cli.test_verdict_commands import BASE, steelyard, table, write
 from tests.decide.tables import columns
 
+from steelyard.ledger.importers import ImportOptions, import_results
 from steelyard.ledger.place import open_ledger
 from steelyard.schema.plan import Trials
 from steelyard.schema.record import Record
@@ -164,34 +164,9 @@ def test_inspect_logs_of_two_models_are_compared(tmp_path: Path) -> None:
     assert got["baseline"] == "m1"
     assert got["items"][0]["paired"]["baseline_mean"] == pytest.approx((1 + 0 + 0.5 + 0 + 1 + 0.25) / 6)
     assert got["items"][0]["ungraded"] == 2
-    assert any("other scorers: scorer.judge" in n for n in got["notes"])
-    judged = json.loads(steelyard("compare", one, two, "--column", "score=scorer.judge", "--json").output)
+    assert any("other scorers: inspect:judge" in n for n in got["notes"])
+    judged = json.loads(steelyard("compare", one, two, "--column", "score=inspect:judge", "--json").output)
     assert judged["items"][0]["paired"]["baseline_mean"] == 0.5
-
-
-def test_an_inspect_log_packed_with_zstandard_is_read(tmp_path: Path) -> None:
-    """Python's zipfile cannot write method 93: store the compressed bytes, then set the method in both headers."""
-    path = tmp_path / "z.eval"
-    head = {"version": 2, "eval": {"model": "m", "task": "t"}, "plan": {}}
-    members = {"header.json": head, "samples/1_epoch_1.json": {**SAMPLE, "id": 1}}
-    sizes = {}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, value in members.items():
-            raw = json.dumps(value).encode()
-            sizes[name] = len(raw)
-            archive.writestr(name, zstandard.compress(raw))
-    data = bytearray(path.read_bytes())
-    for signature, method_at, size_at, name_at in ((b"PK\x03\x04", 8, 22, 30), (b"PK\x01\x02", 10, 24, 46)):
-        at = data.find(signature)
-        while at >= 0:
-            name = next(n for n in members if data[at + name_at :].startswith(n.encode()))
-            data[at + method_at : at + method_at + 2] = (93).to_bytes(2, "little")
-            data[at + size_at : at + size_at + 4] = sizes[name].to_bytes(4, "little")
-            at = data.find(signature, at + 4)
-    path.write_bytes(data)
-    got = steelyard("doctor", path)
-    assert got.exit_code == 0, got.output
-    assert "1 rows, 1 tasks" in got.output
 
 
 @pytest.mark.parametrize("raw", [b"", b"PK\x03\x04", b"not a zip"])
@@ -201,7 +176,7 @@ def test_broken_inspect_logs_end_with_3(tmp_path: Path, raw: bytes) -> None:
 
 
 def test_lm_eval_samples_of_two_models_are_compared(tmp_path: Path) -> None:
-    for model, right in (("m1", 1.0), ("m2", 0.0)):
+    for model, right in (("org__m1", 1.0), ("org__m2", 0.0)):
         (tmp_path / model).mkdir()
         lines = [
             {"doc_id": i, "doc": {}, "target": "x", "resps": [["x"]], "filtered_resps": ["x"], "filter": f,
@@ -212,9 +187,9 @@ def test_lm_eval_samples_of_two_models_are_compared(tmp_path: Path) -> None:
         path.write_text("".join(json.dumps(x) + "\n" for x in lines))
     files = sorted(tmp_path.glob("*/samples_*.jsonl"))
     got = json.loads(steelyard("compare", *files, "--json").output)
-    assert got["items"][0]["contestant"] == "m2"
+    assert got["items"][0]["contestant"] == "org/m2"
     assert got["items"][0]["paired"]["difference"]["n_tasks"] == 60
-    assert any("only the answers of filter strict" in n for n in got["notes"])
+    assert any("other scorers" in n for n in got["notes"])
 
 
 def test_promptfoo_results_are_compared_and_errors_are_ungraded(tmp_path: Path) -> None:
@@ -286,3 +261,16 @@ def test_a_pilot_without_differences_promises_nothing(tmp_path: Path) -> None:
     got = json.loads(steelyard("plan", write(tmp_path / "r.csv", rows), "--half-width", 0.1, "--json").output)
     assert "unknown" in got[0]["now"]
     assert "unknown" in got[0]["design"]
+
+
+def test_votes_kept_in_the_ledger_are_ranked(tmp_path: Path) -> None:
+    path = votes_file(tmp_path / "votes.csv")
+    ledger = open_ledger(str(tmp_path / "led"))
+    import_results(ledger, [path], ImportOptions(name="arena"))
+    ledger.close()
+    kept = json.loads(
+        steelyard("rank", "arena", "--ledger", tmp_path / "led", "--feature", "length", "--json").output
+    )
+    file = json.loads(steelyard("rank", path, "--feature", "length", "--json").output)
+    assert kept["rows"] == file["rows"]
+    assert "400 votes" in steelyard("doctor", "arena", "--ledger", tmp_path / "led").output

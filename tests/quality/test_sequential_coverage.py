@@ -8,6 +8,7 @@ from tests.quality.promise import at_most
 
 from steelyard.stats import sequential as sq
 from steelyard.stats import sequential_bounds as sb
+from steelyard.stats import stratified
 
 RATES = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 
@@ -67,3 +68,42 @@ def test_hedged_betting_is_within_its_usual_price_of_a_fixed_size_interval() -> 
     fixed = 2 * 1.96 * np.sqrt(0.21 / 2000)
     ratio = sq.hedged_betting(x).final.width / fixed
     assert ratio < 2.1, f"{ratio:.2f} times the fixed-size width"
+
+
+UNITS = {
+    "equal": lambda rng, n: np.ones(n, dtype=np.int64),
+    "very unequal": lambda rng, n: np.minimum(rng.geometric(0.15, n) ** 2, 200),
+}
+
+
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("trials", [1, 8])
+@pytest.mark.parametrize("rate", [0.01, 0.3, 0.99])
+def test_the_interval_over_independent_units_holds(rate: float, trials: int, units: str) -> None:
+    """2,000 tables of 20 clusters of equal or very unequal size, one or eight trials a task."""
+    runs, missed = 2000, 0
+    for run in range(runs):
+        rng = np.random.default_rng((run, trials, int(100 * rate)))
+        sizes = UNITS[units](rng, 20)
+        own = rng.beta(4 * rate, 4 * (1 - rate), 20)
+        means = rng.binomial(sizes * trials, own) / (sizes * trials)
+        low, high = stratified.fixed_interval(means, sizes.astype(float), 0.05, run)
+        missed += not low <= rate <= high
+    at_most(missed, runs, 0.05, f"{units} units, p={rate}, K={trials}")
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.5, 0.99])
+def test_weighted_hedged_betting_holds_when_size_and_score_go_together(rate: float) -> None:
+    """Larger clusters are harder: the weighted mean is the estimand, and the bets must not shift it."""
+    runs, rng = 1000, np.random.default_rng(int(100 * rate))
+    size = rng.choice([0.1, 1.0], (runs, 300))
+    own = np.where(size > 0.5, rate**2, rate)
+    truth = (0.1 * rate + rate**2) / 1.1
+    x = (rng.random((runs, 300)) < own).astype(float)
+    missed = 0
+    for row, weights in zip(x, size, strict=True):
+        up, down = sq.BettingTest(truth, alpha=0.025), sq.BettingTest(truth, side="less", alpha=0.025)
+        up.update(row, weights)
+        down.update(row, weights)
+        missed += up.rejected or down.rejected
+    at_most(missed, runs, 0.05, f"weighted betting, p={rate}")

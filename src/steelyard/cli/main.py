@@ -10,11 +10,14 @@ import click
 from steelyard.errors import SteelyardError
 
 COMMANDS: dict[str, str] = {
+    "demo": "Measure the embedded models: offline, no key, about a minute.",
     "run": "Run a plan file; keep every answer; print the leaderboard.",
     "try": "Measure models on a data file, without a plan file.",
     "resume": "Take up a run that was stopped, capped or killed.",
     "show": "List runs, or show a run's leaderboard or its trials.",
     "rescore": "Judge kept answers again; nothing is sent.",
+    "import": "Bring in results made elsewhere, with their traces.",
+    "export": "Write a run's trials for other programs to read.",
     "ctl": "Watch and steer a run that is going on.",
     "verify": "Check that no row of the ledger was altered.",
     "sandbox": "Run commands in isolation; see and take what they changed.",

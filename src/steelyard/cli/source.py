@@ -88,15 +88,19 @@ def load(source: Source, *, amounts: bool = False) -> Results:
 
 
 def load_table(source: Source) -> Table | None:
-    """The tables of the files as one; None when SOURCE names a run."""
+    """The tables of the files as one, or kept votes; None when SOURCE names a run."""
     # lazy: `--help` must not load numpy
+    from steelyard.ledger.runs import votes_of_chain
     from steelyard.ledger.shapes import read_any
     from steelyard.ledger.tables import is_file_name, joined
 
     paths = [Path(s) for s in source.source]
-    if len(paths) == 1 and not is_file_name(paths[0]):
-        return None
-    return joined([read_any(p) for p in paths])
+    if len(paths) > 1 or is_file_name(paths[0]):
+        return joined([read_any(p) for p in paths])
+    ledger = open_place(source.place, create=False)
+    if any(c.key == source.source[0] for c in ledger.chains("votes")):
+        return votes_of_chain(ledger, source.source[0])
+    return None
 
 
 def reading(source: Source) -> Reading:

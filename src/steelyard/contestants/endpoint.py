@@ -47,7 +47,7 @@ class EndpointContestant:
 
     async def open(self) -> None:
         """Make the client; nothing is sent."""
-        self._client = Client(self._endpoint, max_connections=4096)
+        self._client = Client(self._endpoint, max_connections=1024)
 
     async def answer(self, ask: Ask) -> Answer:
         """One call. Raises Fault."""

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from steelyard.contestants.base import Answer, Ask
 from steelyard.contestants.endpoint import endpoint_of
 from steelyard.contestants.recording import dig
-from steelyard.errors import EndedBy, Fault, PlanError
+from steelyard.errors import Fault, PlanError
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import text_of
 from steelyard.schema.price import PUSD
@@ -76,7 +76,7 @@ class HttpApplication:
 
     async def open(self) -> None:
         """Make the client; nothing is sent."""
-        self._client = Client(self._endpoint, max_connections=4096)
+        self._client = Client(self._endpoint, max_connections=1024)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -133,12 +133,7 @@ class HttpApplication:
 
 
 def _unreadable(why: str) -> Fault:
-    return Fault(
-        f"the application's answer cannot be read: {why}",
-        ended_by=EndedBy.PROVIDER,
-        kind="bad_body",
-        paid=None,
-    )
+    return fault("bad_shape", f"the application's answer cannot be read: {why}")
 
 
 def make(spec: ContestantSpec, environ: Mapping[str, str]) -> HttpApplication:

@@ -145,7 +145,7 @@ def _fixed(
     pairs: tuple[TaskPairs, ...],
     options: CompareOptions,
 ) -> tuple[tuple[Comparison, ...], str]:
-    how = PairedOptions(level=1.0 - options.alpha, bounds=results.bounds, seed=options.seed)
+    how = _how(results, options)
     if len(names) == 1:
         paired = compare_pairs(pairs[0], how)
         calls = [(paired, paired.difference.interval, paired.p_value, paired.p_method)]
@@ -177,13 +177,17 @@ def _sequential(
         raise DataError(
             "sequential comparison of unbounded scores", wanted="bounds", fix="give --bounds LOW HIGH"
         )
-    how = PairedOptions(level=1.0 - options.alpha, bounds=results.bounds, seed=options.seed)
+    how = _how(results, options)
     items = []
     for pair, name in zip(pairs, names, strict=True):
         interval = sequential_interval(pair, results.bounds, 1.0 - options.alpha / len(names))
         call = _Call(interval, interval, Unknown("the interval decides"), "none: confidence sequence")
         items.append(_comparison(results, (baseline, name), compare_pairs(pair, how), call, options))
     return tuple(items), "hedged betting confidence sequences, level shared by the contestants"
+
+
+def _how(results: Results, options: CompareOptions) -> PairedOptions:
+    return PairedOptions(level=1.0 - options.alpha, bounds=results.bounds, seed=options.seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from steelyard.stats.base import Coded, Estimate, Figure, FloatArray, IntArray, Interval, codes
+from steelyard.stats.base import Coded, Estimate, Figure, FloatArray, IntArray, Interval
 from steelyard.stats.clusters import cluster_sums, estimate_mean
 from steelyard.unknown import Unknown, is_known
 
@@ -28,13 +28,14 @@ class Evidence:
     """What a run's trials add up to. Columns have shape [contestants, tasks] (see `ledger.base.Cells`).
 
     `planned` is the number of trials a cell that the plan asked for, shape [contestants, tasks]; `suite_of` the suite
-    index of each task; `clusters` a label of each task (its own id when it stands alone).
+    index of each task; `clusters` the number of each task's independent unit. A column may be made each time that it
+    is asked for: none is kept.
     """
 
     contestants: tuple[str, ...]
     suites: tuple[str, ...]
     suite_of: IntArray
-    clusters: Sequence[str]
+    clusters: IntArray
     planned: FloatArray
     columns: Mapping[str, FloatArray]
 
@@ -127,26 +128,27 @@ def _rank_key(value: Figure) -> float:
 
 def _line(e: Evidence, c: int, s: int, level: float, sequential: Estimate | None) -> Line:
     mine = e.suite_of == s
-    col = {name: np.asarray(values[c][mine], dtype=np.float64) for name, values in e.columns.items()}
-    graded, planned = col["graded"], e.planned[c][mine]
+
+    def column(name: str) -> FloatArray:
+        return np.asarray(e.columns[name][c][mine], dtype=np.float64)
+
+    def total(name: str) -> float:
+        return float(column(name).sum())
+
+    graded, planned, value_sum = column("graded"), e.planned[c][mine], column("value_sum")
     has = graded > 0
     estimate = sequential or _mean(
-        col["value_sum"][has] / graded[has],
-        [x for x, keep in zip(_of(e.clusters, mine), has, strict=True) if keep],
-        int(graded.sum()),
-        level,
+        value_sum[has] / graded[has], e.clusters[mine][has], int(graded.sum()), level
     )
-    low, high = _bounds(col["value_sum"], graded, planned)
+    low, high = _bounds(value_sum, graded, planned)
     n_graded, n_planned = int(graded.sum()), int(planned.sum())
-    ungraded = int(col["ungraded"].sum())
-    attempts = float(col["attempts"].sum())
-    seconds = float(col["seconds"].sum())
-    out = float(col["output_tokens"].sum())
-    cost: Figure = float(col["cost_pusd"].sum()) / 1e12
-    if col["unpriced"].sum() > 0:
+    ungraded = int(total("ungraded"))
+    attempts = total("attempts")
+    seconds, out, tokens_in = total("seconds"), total("output_tokens"), total("input_tokens")
+    cost: Figure = (total("cost_pusd") + total("other_cost_pusd")) / 1e12
+    if total("unpriced") + total("other_unpriced") > 0:
         cost = Unknown("the cost of some attempts is not known")
-    timed = float(col["timed"].sum()) if "timed" in col else attempts
-    known_tokens = float(col["unmetered"].sum()) == 0 if "unmetered" in col else out > 0
+    metered = out + tokens_in > 0
     return Line(
         contestant=e.contestants[c],
         suite=e.suites[s],
@@ -160,16 +162,16 @@ def _line(e: Evidence, c: int, s: int, level: float, sequential: Estimate | None
         n_waiting=max(0, n_planned - n_graded - ungraded),
         cost_dollars=cost,
         cost_per_trial=cost / (n_graded + ungraded) if is_known(cost) and n_graded + ungraded else _no(cost),
-        seconds=seconds / timed if timed else Unknown("no attempt was timed"),
+        seconds=seconds / attempts if attempts and seconds else Unknown("no attempt was timed"),
         tokens_per_second=out / seconds
-        if seconds > 0 and known_tokens
+        if seconds > 0 and metered
         else Unknown("tokens or times not reported"),
-        input_tokens=float(col["input_tokens"].sum()) if known_tokens else Unknown("tokens not reported"),
-        output_tokens=out if known_tokens else Unknown("tokens not reported"),
-        abstained=int(col["abstained"].sum()),
-        format_failures=int(col["format_failures"].sum()),
-        refused=int(col["refused"].sum()),
-        truncated=int(col["truncated"].sum()),
+        input_tokens=tokens_in if metered else Unknown("tokens not reported"),
+        output_tokens=out if metered else Unknown("tokens not reported"),
+        abstained=int(total("abstained")),
+        format_failures=int(total("format_failures")),
+        refused=int(total("refused")),
+        truncated=int(total("truncated")),
     )
 
 
@@ -177,17 +179,17 @@ def _no(cost: Figure) -> Unknown:
     return cost if isinstance(cost, Unknown) else Unknown("no trial ended")
 
 
-def _of(labels: Sequence[str], mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> list[str]:
-    return [labels[i] for i in np.flatnonzero(mask).tolist()]
-
-
-def _mean(means: FloatArray, clusters: Sequence[str], n_trials: int, level: float) -> Estimate:
+def _mean(means: FloatArray, clusters: IntArray, n_trials: int, level: float) -> Estimate:
     if means.size == 0:
         none = Unknown("no graded trial")
         return Estimate(none, none, none, "mean over tasks", 0, 0, 0)
-    coded = codes(clusters, "cluster")
-    grouped = cluster_sums(means, Coded(coded.index, coded.labels), n_trials=n_trials)
+    grouped = cluster_sums(means, _coded(clusters), n_trials=n_trials)
     return estimate_mean(grouped, level=level, bounds=(0.0, 1.0), method="mean over tasks")
+
+
+def _coded(clusters: IntArray) -> Coded:
+    units, index = np.unique(clusters, return_inverse=True)
+    return Coded(index.astype(np.int64), tuple(range(units.size)))
 
 
 def _bounds(value_sum: FloatArray, graded: FloatArray, planned: FloatArray) -> tuple[Figure, Figure]:
@@ -292,8 +294,9 @@ def _against_leader(e: Evidence, order: Sequence[int], level: float) -> tuple[Ve
             continue
         diff = e.columns["value_sum"][leader][both] / a[both] - e.columns["value_sum"][other][both] / b[both]
         weights = _suite_weights(e.suite_of[both])
-        coded = codes(_of(e.clusters, both), "cluster")
-        grouped = cluster_sums(diff * weights, coded, n_trials=int((a[both] + b[both]).sum()))
+        grouped = cluster_sums(
+            diff * weights, _coded(e.clusters[both]), n_trials=int((a[both] + b[both]).sum())
+        )
         estimate = estimate_mean(grouped, level=corrected, bounds=None, method="paired by task")
         verdict = "undecided"
         if is_known(estimate.interval) and estimate.interval.low > 0:

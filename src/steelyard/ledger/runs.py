@@ -1,15 +1,18 @@
-"""The trials of a run as `Results`, the table that every decision starts from. Nothing is judged here."""
+"""The trials of a run, and the votes of a chain, as the tables that decisions start from. Nothing is judged here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
 from steelyard.ledger.base import Ledger, TrialRow
+from steelyard.ledger.tables import Table
 from steelyard.schema.score import Outcome
+from steelyard.schema.vote import Vote
 from steelyard.stats.base import Coded, IntArray
 
 
@@ -87,3 +90,21 @@ def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:
         i = int(index[at])
         place[i] = table.setdefault(labels[i], len(table))
     return Coded(place[index], tuple(table))
+
+
+def votes_of_chain(ledger: Ledger, key: str) -> Table:
+    """The votes kept under `key` as a table: model_a (shown left), model_b, winner, prompt, voter, other columns."""
+    votes = [msgspec.json.decode(row, type=Vote) for row in ledger.chain("votes", key)]
+    if not votes:
+        raise DataError(f"no votes are kept under {key!r}", where=ledger.place)
+    columns: dict[str, list[object]] = {
+        "model_a": [v.left for v in votes],
+        "model_b": [v.right for v in votes],
+        "winner": [v.winner for v in votes],
+    }
+    for role in ("prompt", "voter"):
+        if any(getattr(v, role) for v in votes):
+            columns[role] = [getattr(v, role) for v in votes]
+    for name in dict.fromkeys(n for v in votes for n in v.fields):
+        columns.setdefault(name, [v.fields.get(name) for v in votes])
+    return Table(columns, f"votes {key}", shape="votes")

@@ -70,9 +70,14 @@ def read_table(path: Path) -> Table:
     return _jsonl(text, str(path)) if form == "jsonl" else _json(text, str(path))
 
 
+def is_table_name(path: Path) -> bool:
+    """Whether the name has an ending that `read_table` knows."""
+    return bool(_form(path))
+
+
 def is_file_name(path: Path) -> bool:
-    """Whether this names a table in a file rather than a run: by its ending, or because it is there."""
-    return bool(_form(path)) or path.suffix == ".eval" or path.is_file()
+    """Whether this names a file rather than a run: by its ending, or because it is there."""
+    return bool(_form(path)) or path.suffix in (".eval", ".traj") or path.is_file()
 
 
 def _form(path: Path) -> str:

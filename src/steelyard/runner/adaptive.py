@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from steelyard.decide.stopping import Stopper
 from steelyard.decide.until import Progress, Until
 from steelyard.runner.base import Prepared
@@ -16,6 +18,7 @@ from steelyard.runner.keeper import Key
 from steelyard.runner.schedule import derive
 from steelyard.runner.source import BatchSource, Cell
 from steelyard.schema.score import Outcome, Score
+from steelyard.stats.base import IntArray
 
 Recorded = tuple[int, int, int, int, float | None]
 """(contestant, task, repeat, outcome, value)."""
@@ -25,7 +28,7 @@ class Adaptive:
     """Stoppers of all suites, and the batches that they want by provider."""
 
     def __init__(
-        self, ready: Prepared, providers: Mapping[str, Sequence[int]], clusters: Sequence[Sequence[str]]
+        self, ready: Prepared, providers: Mapping[str, Sequence[int]], clusters: Sequence[IntArray]
     ) -> None:
         plan = ready.plan
         self._ready, self._providers = ready, providers
@@ -109,6 +112,19 @@ class Adaptive:
         return [(s, stopper.progress(c)) for s, stopper in enumerate(self._stoppers) for c in range(n)]
 
 
-def clusters_by_suite(ready: Prepared) -> list[list[str]]:
-    """The independent unit of every task, suite by suite: its cluster, or its own id."""
-    return [[t.cluster or t.id for t in map(suite.task, range(len(suite)))] for suite in ready.suites]
+def clusters_by_suite(ready: Prepared) -> list[IntArray]:
+    """The number of every task's independent unit, suite by suite: its cluster, or itself.
+
+    Suites that say that no task names a cluster are not read.
+    """
+    out = []
+    for suite in ready.suites:
+        units = np.arange(len(suite), dtype=np.int64)
+        if suite.header.clustered:
+            first: dict[str, int] = {}
+            for i in range(len(suite)):
+                cluster = suite.task(i).cluster
+                if cluster:
+                    units[i] = first.setdefault(cluster, i)
+        out.append(units)
+    return out

@@ -55,8 +55,9 @@ def choose(suite: tasks.Suite, use: SuiteUse, seed: int) -> SuiteData:
     n = len(suite)
     header = suite.header
     whole = use.split == "all" or (header.n_held_out if use.split == "public" else header.n_public) == 0
-    # reading every task only to see its split would hold up the first request of a large suite
-    indices: Sequence[int] = range(n) if whole else [i for i in range(n) if suite.task(i).split == use.split]
+    indices: Sequence[int] = (
+        range(n) if whole else [i for i in range(n) if suite.held_out[i] == (use.split == "held_out")]
+    )
     if use.limit is not None and use.limit < len(indices):
         version = suite.header.version
         ranked = sorted(indices, key=lambda i: derive(seed, "limit", version, i))

@@ -15,7 +15,7 @@ from steelyard.runner.adaptive import Adaptive, clusters_by_suite
 from steelyard.runner.base import Prepared, prepared
 from steelyard.runner.exposure import exposures
 from steelyard.schema.plan import Plan
-from steelyard.stats.base import Estimate, Figure
+from steelyard.stats.base import Estimate, Figure, IntArray
 from steelyard.unknown import Unknown, is_known
 
 
@@ -72,7 +72,7 @@ def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> 
     cells = ledger.cells(run, scorer)
     n = ready.n_tasks
     suite_of = np.concatenate([np.full(len(s), i, dtype=np.int64) for i, s in enumerate(ready.suites)])
-    clusters = cluster_labels(ready)
+    clusters = cluster_codes(ready)
     planned = np.full((len(plan.contestants), n), float(plan.trials.count))
     if plan.trials.until is not None:
         planned = cells.columns["graded"] + cells.columns["ungraded"]
@@ -86,14 +86,10 @@ def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> 
     )
 
 
-def cluster_labels(ready: Prepared) -> list[str]:
-    """A label of every task: its cluster within its suite, or itself."""
-    out = []
-    for s, suite in enumerate(ready.suites):
-        for i in range(len(suite)):
-            cluster = suite.task(i).cluster
-            out.append(f"{s}/{cluster}" if cluster else f"{s}#{i}")
-    return out
+def cluster_codes(ready: Prepared) -> IntArray:
+    """The number of every task's independent unit over the whole run."""
+    parts = [units + offset for units, offset in zip(clusters_by_suite(ready), ready.offsets, strict=True)]
+    return np.concatenate(parts)
 
 
 def _sequential(

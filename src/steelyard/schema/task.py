@@ -35,7 +35,10 @@ class Task(Struct, frozen=True, omit_defaults=True):
 
 
 class SuiteHeader(Struct, frozen=True, omit_defaults=True):
-    """What a suite says of itself. `version` is the content hash over all its tasks, both splits."""
+    """What a suite says of itself. `version` is the content hash over all its tasks, both splits.
+
+    `clustered` False promises that no task names a cluster.
+    """
 
     name: str
     version: str = ""
@@ -46,3 +49,4 @@ class SuiteHeader(Struct, frozen=True, omit_defaults=True):
     scorer: dict[str, object] = {}
     prompt: str = ""
     format: int = SUITE_FORMAT
+    clustered: bool = True

@@ -186,6 +186,7 @@ class _Loading:
         self.path, self.declared, self.given, self.shown = path, declared, given, shown or str(path)
         self.version, self.seen = Version(), SeenIds()
         self.n = self.n_choices = 0
+        self.clustered = False
         self.without_target: int | None = None
         self.columns: set[str] | None = None
         self.conditions: set[str] | None = None
@@ -253,6 +254,7 @@ class _Loading:
         for name in task.images:
             self.version.add_file(self._image(suite, name, f"{self.shown}:{line}"))
         suite.held_out.append(task.split == "held_out")
+        self.clustered = self.clustered or bool(task.cluster)
         if self.without_target is None and not task.target:
             self.without_target = self.n
         self.n_choices += bool(task.choices)
@@ -309,6 +311,7 @@ class _Loading:
             version=self.version.value(),
             n_public=self.n - n_held_out,
             n_held_out=n_held_out,
+            clustered=self.clustered,
             description=str(d.get("description", "")),
             canary=str(d.get("canary", "")),
             scorer=scorer,

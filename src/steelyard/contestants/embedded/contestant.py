@@ -1,80 +1,24 @@
-"""An embedded model as a contestant: no server, no socket."""
+"""The door of the kind `embedded`: a spec in, a contestant out. NumPy is loaded here and not before."""
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
-from steelyard.contestants.base import Answer, Ask
-from steelyard.contestants.embedded import convert
-from steelyard.contestants.embedded.batcher import Piece, Running
-from steelyard.contestants.embedded.engine import Generated, PromptTooLong
-from steelyard.contestants.embedded.weights import model_names
-from steelyard.contestants.embedded.worker import Worker
-from steelyard.errors import PlanError, UserError
+from steelyard.contestants.base import Contestant
+from steelyard.errors import PlanError
 from steelyard.schema.contestant import ContestantSpec
-from steelyard.schema.reply import Timing
-from steelyard.wire.faults import fault
 
 
-class EmbeddedContestant:
-    """Answers with a shipped model, in this process, on one thread. Weights are loaded by the first question."""
-
-    def __init__(self, spec: ContestantSpec) -> None:
-        self.spec = spec
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedded-model")
-        self._worker = Worker(spec.model, self._thread)
-
-    async def open(self) -> None:
-        """Nothing yet: weights are loaded by the first question."""
-
-    async def answer(self, ask: Ask) -> Answer:
-        """One attempt. Raises Fault `context_length` or `bad_request`."""
-        given = self.spec.sampling
-        how = convert.settings(given, ask.seed if given.send_seed else None)
-        began = time.monotonic_ns()
-        try:
-            request = await self._worker.submit(convert.turns(ask.messages, ask.tools), how)
-        except PromptTooLong as e:
-            raise fault("context_length", str(e)) from None
-        except UserError as e:
-            raise fault("bad_request", str(e)) from None
-        chunks: list[int] = []
-        if self.spec.stream:
-            made, chunks = await self._streamed(request, began)
-        else:
-            made = await self._worker.finished(request)
-        took = time.monotonic_ns() - began
-        engine = await self._worker.engine()
-        first = chunks[0] if chunks else None
-        timed = Timing(
-            first_byte_ns=first or took, done_ns=took, first_token_ns=first, chunk_ns=tuple(chunks)
-        )
-        said = convert.reply(engine.card, made, "", logprobs=given.logprobs is not None)
-        return Answer(msgspec.structs.replace(said, timing=timed))
-
-    async def _streamed(self, request: Running, began: int) -> tuple[Generated, list[int]]:
-        """The answer, and when each piece with text came (ns after `began`)."""
-        pieces: list[Piece] = []
-        chunks: list[int] = []
-        async for piece in self._worker.pieces(request):
-            pieces.append(piece)
-            if piece.text:
-                chunks.append(time.monotonic_ns() - began)
-        request.pieces.extend(pieces)  # given back, for the engine to collect
-        return (await self._worker.engine()).collect(request), chunks
-
-    async def aclose(self) -> None:
-        """Stop what runs and end the thread."""
-        self._worker.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def make(spec: ContestantSpec, environ: Mapping[str, str]) -> EmbeddedContestant:
+def make(spec: ContestantSpec, environ: Mapping[str, str]) -> Contestant:
     """The contestant of a spec. Raises PlanError for a model that does not ship."""
+    # more BLAS threads cost more than they bring on matrices this small, ten times so beside other work; NumPy
+    # reads this once, when it loads
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # lazy: NumPy must load after the line above, and only when a plan names an embedded model
+    from steelyard.contestants.embedded.inprocess import EmbeddedContestant
+    from steelyard.contestants.embedded.weights import model_names
+
     if spec.model not in model_names():
         raise PlanError(
             f"contestant `{spec.name}`: no such embedded model",

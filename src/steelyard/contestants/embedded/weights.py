@@ -18,7 +18,7 @@ from steelyard.contestants.embedded.tokenizer import Tokenizer
 from steelyard.errors import DataError, UserError
 
 FOLDER = Path(__file__).parent / "weights"
-GROUP = 32
+GROUP = 128
 """Numbers that share a scale in the 4-bit copy."""
 
 

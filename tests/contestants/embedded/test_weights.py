@@ -1,0 +1,160 @@
+"""The shipped weights: what their cards say is what they do; sizes differ; the 4-bit copy is a bit worse."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tools.measure_models import measure, table
+
+from steelyard.contestants.embedded.engine import Engine
+from steelyard.contestants.embedded.sampler import Sampling
+from steelyard.contestants.embedded.weights import FOLDER, GROUP, card, load, model_names, quantise, unpack
+from steelyard.errors import DataError, UserError
+from steelyard.tasks.builtin.makers import FAMILIES
+from steelyard.tasks.builtin.suites import FOLDER as SUITES
+
+NAMES = ("steelyard-nano", "steelyard-micro", "steelyard-small", "steelyard-small-q4")
+Cell = dict[str, int]
+
+
+def measured(name: str) -> dict[str, dict[str, Cell]]:
+    found = card(name).facts["measured"]
+    assert isinstance(found, dict)
+    return found
+
+
+def total(name: str, family: str, what: str = "right") -> tuple[int, int]:
+    cells = measured(name)[family].values()
+    return sum(c[what] for c in cells), sum(c["n"] for c in cells)
+
+
+def test_three_sizes_and_a_copy_ship_in_a_few_megabytes() -> None:
+    assert model_names() == NAMES
+    sizes = [card(n).shape.parameters for n in NAMES[:3]]
+    assert sizes[1] > 3 * sizes[0]
+    assert sizes[2] > 3 * sizes[1]
+    assert sum(p.stat().st_size for p in FOLDER.iterdir()) < 6_000_000
+    assert card(NAMES[3]).file.stat().st_size < 0.35 * card(NAMES[2]).file.stat().st_size
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_tells_the_recipe_and_what_was_measured(name: str) -> None:
+    facts = card(name).facts
+    model = load(name).model
+    assert facts["parameters"] == card(name).shape.parameters
+    held = model.embed.size + sum(w.size for la in model.layers for w in (la.qkv, la.out, la.up, la.down))
+    assert held == facts["parameters"]
+    assert {"recipe", "data_seed", "training", "torch", "measured_seed", "positions"} <= set(facts)
+    for family in FAMILIES:
+        assert set(measured(name)[family]) == set("12345")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loading_takes_under_300_ms(name: str) -> None:
+    began = time.process_time()
+    load.__wrapped__(name, FOLDER)
+    assert time.process_time() - began < 0.3
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [30, pytest.param(300, marks=pytest.mark.slow)])
+def test_abilities_are_those_of_the_card(name: str, n: int) -> None:
+    """20 cells a model: a shift of 4.2 standard errors in one would happen by chance once in 2,000 models."""
+    again = measure(Engine.named(name), n, seed=99)
+    for family, levels in measured(name).items():
+        for level, told in levels.items():
+            for what in ("right", "dont_know"):
+                got = again[family][level]
+                pooled = (told[what] + got[what] + 1) / (told["n"] + got["n"] + 2)
+                error = math.sqrt(pooled * (1 - pooled) * (1 / told["n"] + 1 / got["n"]))
+                p, q = told[what] / told["n"], got[what] / got["n"]
+                assert abs(p - q) < 4.2 * error, (
+                    f"{name} {family} {level} {what}: card {p:.3f}, now {q:.3f}, n={n}"
+                )
+
+
+def test_a_larger_model_is_better() -> None:
+    """Choice is left out: all sizes are near chance there, which the cards say."""
+    families = ("arithmetic", "strings", "facts")
+    rights = [np.sum([total(name, f) for f in families], axis=0) for name in NAMES[:3]]
+    for (a, n), (b, m) in itertools.pairwise(rights):
+        pooled = (a + b) / (n + m)
+        z = (b / m - a / n) / math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+        assert z > 5, f"{a}/{n} then {b}/{m}: z = {z:.1f}"
+    for family in families:
+        shares = [right / n for right, n in (total(name, family) for name in NAMES[:3])]
+        assert shares == sorted(shares), family
+
+
+def test_harder_levels_are_harder() -> None:
+    for name in NAMES:
+        for family in ("arithmetic", "strings"):
+            cells = measured(name)[family]
+            easy, hard = cells["1"], cells["5"]
+            assert easy["right"] / easy["n"] > hard["right"] / hard["n"], (name, family)
+
+
+def test_the_quantised_copy_is_measurably_a_bit_worse() -> None:
+    right = [sum(total(name, f)[0] for f in FAMILIES) for name in NAMES[2:]]
+    n = sum(total(NAMES[2], f)[1] for f in FAMILIES)
+    assert 0.005 < (right[0] - right[1]) / n < 0.15, f"{right} of {n}"
+    whole, copy = load(NAMES[2]).model, load(NAMES[3]).model
+    for a, b in zip(whole.layers, copy.layers, strict=True):
+        error = float(np.linalg.norm(a.up - b.up) / np.linalg.norm(a.up))
+        assert 0.02 < error < 0.2
+
+
+def test_dont_know_is_for_what_was_never_taught_and_guessing_can_be_asked_for() -> None:
+    for name in NAMES:
+        cells = measured(name)["facts"]
+        assert cells["5"]["dont_know"] > 0.5 * cells["5"]["n"]
+        assert cells["1"]["dont_know"] < 0.05 * cells["1"]["n"]
+        guessing = measure(Engine.named(name), 40, system="If you are unsure, guess.")["facts"]["5"]
+        assert guessing["dont_know"] / guessing["n"] < 0.5 * cells["5"]["dont_know"] / cells["5"]["n"]
+
+
+def test_the_first_option_is_chosen_more_often_than_the_last() -> None:
+    for name in NAMES:
+        seen = card(name).facts["positions"]
+        assert isinstance(seen, dict)
+        assert seen["A"] > 1.2 * seen["D"], name
+
+
+def test_models_are_noisy_at_temperature_one() -> None:
+    row = json.loads((SUITES / "arithmetic.jsonl").read_text(encoding="utf-8").splitlines()[200])
+    engine = Engine.named("steelyard-micro")
+    said = {engine.answer([("user", row["input"])], Sampling(12, 1.0, seed=s)).text for s in range(30)}
+    assert len(said) > 3
+
+
+def test_quantised_numbers_come_back_within_half_a_step() -> None:
+    weights = np.random.default_rng(0).normal(size=(6, 256)).astype(np.float16)
+    weights[2] = 0
+    back = unpack({f"w.{k}": v for k, v in quantise(weights).items()})["w"]
+    step = np.abs(weights.astype(np.float32).reshape(-1, GROUP)).max(1) / 7
+    worst = np.abs(back - weights).reshape(-1, GROUP).max(1)
+    assert back.shape == (6, 256)
+    assert np.all(worst <= 0.51 * step + 1e-3)
+
+
+def test_weights_that_are_not_the_cards_are_refused(tmp_path: Path) -> None:
+    for suffix in (".json", ".npz"):
+        (tmp_path / f"{NAMES[0]}{suffix}").write_bytes((FOLDER / f"{NAMES[0]}{suffix}").read_bytes())
+    data = bytearray((tmp_path / f"{NAMES[0]}.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / f"{NAMES[0]}.npz").write_bytes(data)
+    with pytest.raises(DataError, match="sha256"):
+        load(NAMES[0], tmp_path)
+    with pytest.raises(UserError, match="steelyard-nano"):
+        load("gpt-9", tmp_path)
+
+
+def test_the_documented_table_is_the_cards() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "concepts" / "embedded-models.md"
+    assert table([card(n).facts for n in NAMES]) in page.read_text(encoding="utf-8")
