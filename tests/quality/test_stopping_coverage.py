@@ -47,6 +47,7 @@ def test_interval_over_these_tasks_holds_at_every_look(name: str, weighted: bool
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", TASKS)
 def test_interval_over_these_tasks_holds_at_every_look_long(name: str) -> None:
     runs = 5000

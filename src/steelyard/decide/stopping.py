@@ -80,6 +80,10 @@ class Stopper:
         """True when no contestant needs another trial."""
         return all(r is not Reason.RUNNING for r in self._reason)
 
+    def finished(self, contestant: int) -> bool:
+        """True when this contestant needs no other trial; cheaper than `progress`."""
+        return self._reason[contestant] is not Reason.RUNNING
+
     @property
     def alpha(self) -> float:
         """Error rate of each contestant's interval."""
@@ -107,25 +111,42 @@ class Stopper:
         """
         c, i = np.atleast_1d(np.asarray(contestant)), np.atleast_1d(np.asarray(task))
         x = np.atleast_1d(np.asarray(score, dtype=np.float64))
-        lost = (
-            np.zeros(x.shape, dtype=np.bool_)
-            if ungraded is None
-            else np.atleast_1d(np.asarray(ungraded, dtype=np.bool_))
-        )
-        if not c.shape == i.shape == x.shape == lost.shape:
+        lost = np.broadcast_to(np.asarray(False if ungraded is None else ungraded, dtype=np.bool_), x.shape)
+        if not c.shape == i.shape == x.shape:
             raise DataError("observe: arrays of different lengths", got=f"{c.shape} {i.shape} {x.shape}")
-        bad = ~lost & ~((x >= 0) & (x <= 1))
-        if bad.any():
-            at = int(np.flatnonzero(bad)[0])
+        for one, task_index, value, none in zip(
+            c.tolist(), i.tolist(), x.tolist(), lost.tolist(), strict=True
+        ):
+            self.observe_one(one, task_index, None if none else value)
+
+    def observe_one(self, contestant: int, task: int, score: float | None) -> None:
+        """Take one result, None when it is ungraded; a few microseconds, however many tasks there are."""
+        c, i = contestant, task
+        if score is not None and not 0.0 <= score <= 1.0:
             raise DataError(
-                f"score of contestant {c[at]}, task {i[at]}",
+                f"score of contestant {c}, task {i}",
                 wanted="a number from 0 to 1, or ungraded",
-                got=str(x[at]),
+                got=str(score),
                 fix="rescale the scorer's value, or mark the trial as ungraded",
             )
-        for one in np.unique(c):
-            mine = c == one
-            self._observe_one(int(one), i[mine], x[mine], lost[mine])
+        opened = self._open[c] if 0 <= c < len(self._open) else None
+        if opened is None or not 0 <= i < self.weights.size or opened.waiting[i] <= 0:
+            raise DataError(
+                f"contestant {c}, task {i}: a result that was not proposed, or came twice",
+                wanted="one result for each cell of the last proposal",
+                fix="on resume, build a new Stopper and feed the recorded scores proposal by proposal",
+            )
+        opened.waiting[i] -= 1
+        opened.left -= 1
+        if score is None:
+            opened.lost[i] += 1
+        else:
+            opened.score[i] += score
+            self.graded[c, i] += 1
+            self.total[c, i] += score
+            self.squares[c, i] += score * score
+        if opened.left == 0:
+            self._close(c)
 
     def progress(self, contestant: int) -> Progress:
         """Interval, estimate and reason of one contestant now; cheap, any time."""
@@ -133,7 +154,7 @@ class Stopper:
         lost = int(self.spent[contestant].sum() - self.graded[contestant].sum())
         at_cap = self._at_cap(contestant)
         opened = self._open[contestant]
-        waiting = 0 if opened is None else int(opened.waiting.sum())
+        waiting = 0 if opened is None else opened.left
         method = TASKS_METHOD if self.rule.estimand is Estimand.TASKS else POPULATION_METHOD
         return Progress(
             contestant=contestant,
@@ -170,26 +191,6 @@ class Stopper:
         if not drawn.any():
             self._close(c)
         return np.full(cells.size, c), cells, trial.astype(np.int64)
-
-    def _observe_one(self, c: int, i: IntArray, x: FloatArray, lost: BoolArray) -> None:
-        opened = self._open[c]
-        back = np.bincount(i, minlength=self.weights.size)
-        if opened is None or back.size > self.weights.size or (back > opened.waiting).any():
-            extra = i if opened is None else i[back[i] > opened.waiting[i]]
-            raise DataError(
-                f"contestant {c}, task {extra[0]}: a result that was not proposed, or came twice",
-                wanted="one result for each cell of the last proposal",
-                fix="on resume, build a new Stopper and feed the recorded scores proposal by proposal",
-            )
-        opened.waiting = opened.waiting - back
-        good = ~lost
-        np.add.at(self.graded[c], i[good], 1)
-        np.add.at(self.total[c], i[good], x[good])
-        np.add.at(self.squares[c], i[good], x[good] ** 2)
-        np.add.at(opened.score, i[good], x[good])
-        np.add.at(opened.lost, i[lost], 1)
-        if not opened.waiting.any():
-            self._close(c)
 
     def _close(self, c: int) -> None:
         opened = self._open[c]
@@ -357,6 +358,7 @@ class _Open:
     ) -> None:
         self.predicted, self.include, self.drawn = predicted, include, drawn
         self.repeats, self.variance, self.waiting = repeats, variance, waiting
+        self.left = int(waiting.sum())
         self.score = np.zeros(predicted.size)
         self.lost = np.zeros(predicted.size)
 

@@ -67,7 +67,7 @@ class Adaptive:
             if cells:
                 return cells
             mine = self._providers[provider]
-            over = all(s.progress(c).done for s in self._stoppers for c in mine)
+            over = all(s.finished(c) for s in self._stoppers for c in mine)
             return None if over else []
 
         return batch
@@ -96,8 +96,7 @@ class Adaptive:
     def _observe(self, cell: Cell, outcome: int, value: float | None) -> None:
         c, t, _ = cell
         s, i = self._ready.locate(t)
-        lost = outcome == Outcome.UNGRADED or value is None
-        self._stoppers[s].observe(c, i, 0.0 if lost or value is None else value, lost)
+        self._stoppers[s].observe_one(c, i, None if outcome == Outcome.UNGRADED else value)
 
     def on_scores(self, scores: list[tuple[Key, Score]]) -> None:
         """Scores came in: feed them, and wake the workers that wait for the next round."""
