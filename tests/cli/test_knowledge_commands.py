@@ -25,12 +25,14 @@ def test_millers_anchors_on_the_command_line() -> None:
     noisy = steelyard(
         "plan", "--difference", 0.03, "--between", 1 / 9, "--noise", 1 / 6, "--noise", 1 / 6, "--json"
     )
-    assert json.loads(noisy.output)[0]["design"]["tasks"] == 3876
+    assert json.loads(noisy.output)["plans"][0]["design"]["tasks"] == 3876
 
 
 def test_a_pilot_gives_a_plan_with_prices(tmp_path: Path) -> None:
     path = write(tmp_path / "r.csv", table(0.05, cost={"old": 0.5, "new": 5.0}))
-    got = json.loads(steelyard("plan", path, "--difference", 0.05, "--task-cost", 3, "--json").output)[0]
+    got = json.loads(steelyard("plan", path, "--difference", 0.05, "--task-cost", 3, "--json").output)[
+        "plans"
+    ][0]
     assert got["contestants"] == ["old", "new"]
     assert got["design"]["trials"][0] >= got["design"]["trials"][1]
     assert got["cost"] == got["design"]["cost"]
@@ -258,7 +260,9 @@ def test_horizon_needs_minutes_and_gives_none_where_success_does_not_fall(tmp_pa
 def test_a_pilot_without_differences_promises_nothing(tmp_path: Path) -> None:
     rows = table(0.1)
     rows["score"] = [1.0] * len(rows["score"])
-    got = json.loads(steelyard("plan", write(tmp_path / "r.csv", rows), "--half-width", 0.1, "--json").output)
+    got = json.loads(
+        steelyard("plan", write(tmp_path / "r.csv", rows), "--half-width", 0.1, "--json").output
+    )["plans"]
     assert "unknown" in got[0]["now"]
     assert "unknown" in got[0]["design"]
 

@@ -73,6 +73,7 @@ def test_json_names_every_method(tmp_path: Path) -> None:
     assert item["paired"]["difference"]["method"]
     assert item["p_method"]
     assert found["method"]
+    assert found["methods"]["worst_best"]
 
 
 def test_compare_exit_codes_only_when_asked(tmp_path: Path) -> None:

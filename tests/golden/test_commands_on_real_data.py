@@ -52,7 +52,9 @@ def test_rank_llmfao_votes(shared_data: Path) -> None:
 def test_plan_and_doctor_on_tau_bench(shared_data: Path) -> None:
     """Four trials of fifty tasks; naive standard error 0.0349, by task 0.0522 (1.5 times)."""
     log = shared_data / "tau_bench_airline" / "gpt-4o-airline.json.gz"
-    plan = json.loads(steelyard("plan", log, "--ignore-rest", "--half-width", 0.05, "--json").output)[0]
+    plan = json.loads(steelyard("plan", log, "--ignore-rest", "--half-width", 0.05, "--json").output)[
+        "plans"
+    ][0]
     assert plan["now"] == pytest.approx(1.96 * 0.0522, rel=0.01)
     assert plan["split"]["between"] > 0
     assert "200 rows, 50 tasks" in steelyard("doctor", log).output

@@ -9,7 +9,7 @@ import click
 from steelyard.cli.common import json_option
 from steelyard.cli.out import data, emit_json, guarded, leave
 from steelyard.cli.source import load, source_options, split_source
-from steelyard.cli.verdicts import compare_text
+from steelyard.cli.verdicts import compare_text, with_methods
 from steelyard.errors import ExitCode
 
 
@@ -45,7 +45,7 @@ class Options:
 def command(**options: object) -> None:
     """Compare contestants of SOURCE (files of results of any tool, or a run) with a baseline, paired by task."""
     # lazy: numpy and scipy are needed only now
-    from steelyard.decide.compare import CompareOptions, Verdict, compare
+    from steelyard.decide.compare import METHODS, CompareOptions, Verdict, compare
 
     source, own = split_source(options)
     o = Options(**own)  # type: ignore[arg-type] # click checked them
@@ -56,7 +56,7 @@ def command(**options: object) -> None:
     how = CompareOptions(1.0 - o.level, o.margin or None, o.sequential, o.seed)
     found = compare(results, o.baseline, how)
     if o.as_json:
-        emit_json(found)
+        emit_json(with_methods(found, METHODS))
     else:
         data(compare_text(found))
     verdicts = {c.verdict for c in found.items}

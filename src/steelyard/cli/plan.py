@@ -63,7 +63,7 @@ class Options:
 def command(**options: object) -> None:
     """Tasks, trials and money to know a score or a difference, from the pilot SOURCE or from given variances."""
     # lazy: numpy and scipy are needed only now
-    from steelyard.decide.knowing import know, knowing
+    from steelyard.decide.knowing import METHODS, know, knowing
     from steelyard.stats.planning import Goal, Split, rate_split
 
     source, own = split_source(options)
@@ -88,7 +88,7 @@ def command(**options: object) -> None:
     else:
         raise UsageError("no pilot", wanted="SOURCE, or --rate, or --between with --noise")
     if o.as_json:
-        emit_json(plans)
+        emit_json({"plans": plans, "methods": METHODS})
     else:
         data(plan_text(plans))
 

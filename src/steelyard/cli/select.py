@@ -10,7 +10,7 @@ import click
 from steelyard.cli.common import json_option
 from steelyard.cli.out import data, emit_json, guarded
 from steelyard.cli.source import load, read_yaml, source_options, split_source
-from steelyard.cli.verdicts import select_text
+from steelyard.cli.verdicts import select_text, with_methods
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ def command(**options: object) -> None:
     """Choose a contestant for every stage of the YAML file PIPELINE from SOURCE (results with costs, or a run)."""
     # lazy: numpy and scipy are needed only now
     from steelyard.decide.objective import pipeline_from
-    from steelyard.decide.select import select
+    from steelyard.decide.select import METHODS, select
 
     source, own = split_source(options)
     o = Options(**own)  # type: ignore[arg-type] # click checked them
     stages = pipeline_from(read_yaml(o.pipeline), str(o.pipeline))
     found = select(load(source, amounts=True), stages, seed=o.seed)
     if o.as_json:
-        emit_json(found)
+        emit_json(with_methods(found, METHODS))
     else:
         data(select_text(found))

@@ -6,11 +6,11 @@ specials escaped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from steelyard.cli.out import clean
+from steelyard.cli.out import clean, plain
 from steelyard.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 FAILURES = ("regression", "undecided")
 """Outcomes that JUnit calls failures: a skipped test would read as a pass. The others but `pass` are errors."""
+
+
+def with_methods(found: object, methods: Mapping[str, str]) -> dict[str, object]:
+    """A result for JSON, with how those figures are made that carry no method of their own."""
+    out = plain(found)
+    assert isinstance(out, dict)
+    return {**out, "methods": dict(methods)}
 
 
 def line(text: str) -> str:

@@ -96,6 +96,20 @@ class Comparisons:
     notes: tuple[str, ...]
 
 
+METHODS = {
+    "baseline_mean": "mean over the common tasks of the task's mean over its graded trials",
+    "contestant_mean": "mean over the common tasks of the task's mean over its graded trials",
+    "wins": "tasks with a higher mean than the baseline's",
+    "losses": "tasks with a lower mean than the baseline's",
+    "ties": "tasks with the baseline's mean",
+    "correlation": "Pearson, of task means",
+    "se_unpaired": "root of the sum of both sides' cluster-robust variances",
+    "worst_best": "difference of means over tasks with ungraded trials at the ends of the scale",
+    "ungraded": "count",
+}
+"""How the figures are made that do not carry a method of their own."""
+
+
 def compare(results: Results, baseline: str = "", options: CompareOptions | None = None) -> Comparisons:
     """Compare every other contestant with `baseline` (by default the first one in the table).
 

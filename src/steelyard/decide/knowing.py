@@ -40,6 +40,17 @@ NO_PILOT = Unknown("no pilot was given")
 NO_PRICE = Unknown("no cost is known: give prices, or a cost column")
 
 
+METHODS = {
+    "between": "variance over tasks of the true mean (difference): sample variance less the trials' share",
+    "noise": "mean over tasks of the sample variance of its trials",
+    "now": "normal half-width, or smallest difference detected with the power, from the pilot's split",
+    "prices": "given, or mean over trials with a known cost",
+    "cost": "tasks times (task cost + trials times prices)",
+    "tasks_range": "tasks at the ends of an 80 % chi-squared interval of the pilot's variance",
+}
+"""How the figures are made that do not carry a method of their own."""
+
+
 def knowing(
     results: Results, goal: Goal, *, baseline: str = "", prices: Mapping[str, float] | None = None
 ) -> tuple[Knowing, ...]:

@@ -112,6 +112,21 @@ class Selection:
     cost: Figure
 
 
+METHODS = {
+    "cost": "mean over trials with a known cost",
+    "seconds": "mean over graded trials with a known time",
+    "quality": "mean over the common tasks of the task's mean (front)",
+    "price": "mean over the common tasks of the task's mean cost or seconds",
+    "on_front": "nobody is at least as good and at most as dear, and better in one, by the means",
+    "confidence": "share of 2,000 bootstrap samples of tasks (whole clusters) in which it is on the front",
+    "cheapest": "share of 2,000 bootstrap samples of tasks (whole clusters) in which its price is the lowest",
+    "confidence_in_price": "share of 2,000 bootstrap samples in which the chosen one has the lowest price",
+    "gap": "observed figure less what it is held against",
+    "tasks": "Miller 2024, eq. 9, at the observed gap and the stage's confidence, power 0.8",
+}
+"""How the figures are made that do not carry a method of their own."""
+
+
 def select(results: Results, stages: tuple[Stage, ...], *, seed: int = 0) -> Selection:
     """Choose for every stage. Raises DataError when a stage has no rows, one contestant, or no price to
     prefer by."""
