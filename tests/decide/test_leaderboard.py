@@ -1,0 +1,104 @@
+"""The leaderboard's arithmetic on small tables whose answers are known by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from steelyard.decide.leaderboard import Evidence, leaderboard
+from steelyard.stats.base import Estimate, Interval
+from steelyard.unknown import Unknown, is_known
+
+ZERO = ("ungraded", "attempts", "seconds", "input_tokens", "output_tokens", "cost_pusd", "other_cost_pusd", "unpriced",
+        "other_unpriced", "abstained", "format_failures", "refused", "truncated")  # fmt: skip
+
+
+def evidence(values: list[list[list[float]]], *, planned: int, suite_of: list[int] | None = None) -> Evidence:
+    """values[contestant][task] is the list of graded values; what is missing up to `planned` is ungraded."""
+    shape = (len(values), len(values[0]))
+    columns = {name: np.zeros(shape) for name in ("graded", "value_sum", *ZERO)}
+    for c, tasks in enumerate(values):
+        for t, graded in enumerate(tasks):
+            columns["graded"][c, t] = len(graded)
+            columns["value_sum"][c, t] = sum(graded)
+            columns["ungraded"][c, t] = planned - len(graded)
+            columns["attempts"][c, t] = planned
+    suites = suite_of or [0] * shape[1]
+    return Evidence(
+        contestants=tuple(f"c{i}" for i in range(shape[0])),
+        suites=tuple(f"s{i}" for i in range(max(suites) + 1)),
+        suite_of=np.array(suites),
+        clusters=np.arange(shape[1]),
+        planned=np.full(shape, float(planned)),
+        columns=columns,
+    )
+
+
+def test_the_score_is_the_mean_of_task_means_and_bounds_count_what_is_missing() -> None:
+    board = leaderboard(evidence([[[1, 1], [0], [1, 0], []]], planned=2))
+    line = board.overall[0]
+    assert line.estimate.value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert (line.n_planned, line.n_graded, line.n_ungraded) == (8, 5, 3)
+    assert line.coverage == 5 / 8
+    assert line.all_wrong == pytest.approx((1 + 0 + 0.5 + 0) / 4)
+    assert line.all_right == pytest.approx((1 + 0.5 + 0.5 + 1) / 4)
+
+
+def test_no_graded_trial_is_unknown_not_zero() -> None:
+    line = leaderboard(evidence([[[], []]], planned=1)).overall[0]
+    assert isinstance(line.estimate.value, Unknown)
+    assert (line.all_wrong, line.all_right) == (0.0, 1.0)
+
+
+def test_one_task_has_no_interval() -> None:
+    line = leaderboard(evidence([[[1, 0, 1]]], planned=3)).overall[0]
+    assert line.estimate.value == pytest.approx(2 / 3)
+    assert isinstance(line.estimate.interval, Unknown)
+
+
+def test_every_suite_counts_once_whatever_its_size() -> None:
+    values = [[[1.0]] * 30 + [[0.0]] * 10]
+    board = leaderboard(evidence(values, planned=1, suite_of=[0] * 30 + [1] * 10))
+    assert board.overall[0].estimate.value == pytest.approx(0.5)
+    assert [line.estimate.value for line in board.by_suite] == [1.0, 0.0]
+
+
+def test_the_difference_is_paired_by_task() -> None:
+    rng = np.random.default_rng(3)
+    hard = rng.random(200)
+    draws = rng.random(200)
+    a = [[float(u < h + 0.1)] for u, h in zip(draws, hard, strict=True)]
+    b = [[float(u < h)] for u, h in zip(draws, hard, strict=True)]
+    board = leaderboard(evidence([b, a], planned=1))
+    assert [line.contestant for line in board.overall] == ["c1", "c0"]
+    difference = board.versus[0].difference
+    diffs = np.array(a).ravel() - np.array(b).ravel()
+    assert difference.value == pytest.approx(diffs.mean())
+    assert is_known(difference.se)
+    assert difference.se == pytest.approx(diffs.std(ddof=1) / np.sqrt(200), rel=0.02)
+    assert board.versus[0].verdict == "better"
+    assert "c1 is better" in board.sentence
+
+
+def test_below_the_coverage_floor_there_is_no_verdict() -> None:
+    values = [[[1.0]] * 8 + [[]] * 2, [[0.0]] * 10]
+    board = leaderboard(evidence(values, planned=1), coverage_floor=0.9)
+    assert board.sentence.startswith("No verdict: coverage is below the floor of 90%")
+    assert "c0 80%" in board.sentence
+
+
+def test_after_adaptive_spending_differences_come_from_the_sequential_intervals() -> None:
+    e = evidence([[[1.0]] * 10, [[0.0]] * 10], planned=1)
+
+    def scored(value: float) -> Estimate:
+        return Estimate(
+            value, Unknown("-"), Interval(value - 0.05, value + 0.05, 0.95, "seq"), "seq", 10, 10, 10
+        )
+
+    near = leaderboard(e, sequential={(0, 0): scored(0.60), (0, 1): scored(0.55)})
+    far = leaderboard(e, sequential={(0, 0): scored(0.70), (0, 1): scored(0.55)})
+    assert near.versus[0].verdict == "undecided"
+    assert far.versus[0].verdict == "better"
+    d = far.versus[0].difference
+    assert is_known(d.interval)
+    assert d.interval.low == pytest.approx(0.15 - 0.05 * np.sqrt(2))
