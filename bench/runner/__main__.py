@@ -93,6 +93,7 @@ def main() -> None:
     p = argparse.ArgumentParser()
     p.add_argument("--n", type=int, default=5000)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--peer-rounds", type=int, default=1, help="rounds that the peers take part in")
     p.add_argument("--peers", type=Path, default=None)
     p.add_argument("--skip-peers", action="store_true")
     p.add_argument("--out", type=Path, default=None)
@@ -115,7 +116,7 @@ def main() -> None:
                 runners |= find_peers(a.peers, folder, path, stub.address)
             for round_ in range(a.rounds):
                 for name, command in runners.items():
-                    if round_ and name not in ("floor (asyncio streams)", "steelyard") and a.n > 5000:
+                    if round_ >= a.peer_rounds and name not in ("floor (asyncio streams)", "steelyard"):
                         continue
                     logs = folder / f"logs-{round_}-{abs(hash(name))}"
                     logs.mkdir()

@@ -53,7 +53,7 @@ def find_peers(root: Path | None, folder: Path, data: Path, address: str) -> dic
             "sh",
             "-c",
             f"cp {folder}/stub_task.py . && exec {inspect} eval stub_task.py --model openai/stub "
-            f"--model-base-url http://{address}/v1 --max-connections 64 --max-tokens 16 --display none",
+            f"--model-base-url http://{address}/v1 -M responses_api=false --max-connections 64 --max-tokens 16 --display none",
         ]
     lm_eval = program("lm_eval", "lm-eval")
     if lm_eval:
