@@ -11,6 +11,7 @@ from tests.stats.reference_cluster import anova_variance, variance_and_df
 from steelyard.errors import DataError, RowsError
 from steelyard.stats.base import codes
 from steelyard.stats.clusters import cluster_sums, clustered_mean, clustered_rate
+from steelyard.stats.rates import rate, wilson
 from steelyard.stats.robust import exchangeable_variance, spread
 from steelyard.unknown import Unknown, is_known
 
@@ -99,7 +100,14 @@ def test_clusters_that_agree_give_the_no_spread_bound_or_unknown_never_zero() ->
 
 def test_all_passed_counts_clusters_not_rows() -> None:
     got = clustered_rate(np.ones(1000), np.repeat(np.arange(20), 50))
-    assert got.interval.low == pytest.approx(0.025 ** (1 / 20), abs=1e-12)
+    assert got.interval.low == pytest.approx(wilson(20, 20).interval.low, abs=1e-12)
+    unequal = clustered_rate(np.ones(30), np.repeat(np.arange(20), [1] * 10 + [2] * 10))
+    assert unequal.interval.low == pytest.approx(0.025 ** (1 / 20), abs=1e-12)
+
+
+def test_one_trial_a_cluster_is_a_plain_rate() -> None:
+    passed = [1.0, 0.0, 1.0, 1.0, 0.0] * 4
+    assert clustered_rate(passed, list(range(20))).interval == rate(passed).interval
 
 
 def test_one_failure_never_lowers_the_ceiling_below_that_of_none() -> None:

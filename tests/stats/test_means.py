@@ -58,7 +58,7 @@ def test_bca_repeated_rows_in_their_clusters_change_nothing() -> None:
 
 def test_bca_without_bias_or_skew_is_the_percentile_interval() -> None:
     resampled = np.linspace(-1, 1, 2001)
-    low, high = bca_limits(resampled, 0.0, np.array([-1.0, 0.0, 1.0]), 0.95)
+    low, high = bca_limits(resampled, 0.0, np.array([-1.0, 0.0, 1.0]), 1.959963984540054)
     assert (low, high) == pytest.approx((-0.95, 0.95), abs=1e-9)
 
 

@@ -83,6 +83,10 @@ def test_repeating_all_rows_within_their_clusters_narrows_nothing(table: Table, 
     once = paired(values, tasks, who, baseline="base", clusters=cluster)
     again = paired(values * times, names, who * times, baseline="base", clusters=cluster * times)
     assert again.difference.interval.width >= once.difference.interval.width - 1e-9
+    alone = [f"alone {t}" for t in tasks]
+    once = paired(values, tasks, who, baseline="base")
+    again = paired(values * times, names, who * times, baseline="base", clusters=alone * times)
+    assert again.difference.interval.width >= once.difference.interval.width - 1e-9
 
 
 @given(TABLE, st.randoms(use_true_random=False))

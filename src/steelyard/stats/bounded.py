@@ -19,14 +19,14 @@ from steelyard.stats.base import FloatArray, fraction
 from steelyard.stats.robust import Spread
 
 # below this share of the largest possible variance the spread is rounding error, not information
-_NO_SPREAD = 1e-20
+NO_SPREAD = 1e-20
 
 
 def bounded_limits(spread: Spread, level: float, *, form: str = "wilson") -> tuple[FloatArray, FloatArray]:
     """Lower and upper limit for each mean in `spread` (scores in 0..1); `form` is "wilson" or "beta"."""
     p = np.clip(spread.mean, 0.0, 1.0)
     largest = p * (1.0 - p)
-    flat = (spread.variance <= _NO_SPREAD) | (largest <= _NO_SPREAD)
+    flat = (spread.variance <= NO_SPREAD) | (largest <= NO_SPREAD)
     q = spread.concentration
     ceiling = largest * q / np.maximum(1.0 - q, 1e-12)
     weight = np.exp(-0.5 * spread.minority)

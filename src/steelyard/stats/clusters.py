@@ -2,8 +2,9 @@
 
 Does not find the clusters: name them yourself, as wide as the widest thing that rows share. Only clusters count
 as independent, so one cluster gives no standard error and no interval (Unknown), however many rows it has.
-Repeating rows inside their clusters does not narrow anything. Variance: see `robust`; intervals in 0..1: see
-`bounded`; otherwise Student's t at Satterthwaite's degrees of freedom. Weight: every row counts the same.
+Repeating rows inside their clusters does not narrow anything. Variance: see `robust`. Scores in 0..1: equal
+clusters that each agree on 0 or 1 are counts and get Wilson's interval, others that of `bounded`. Other scores: t at
+Satterthwaite's degrees of freedom. Every row counts the same.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ from steelyard.stats.base import (
     same_length,
     t_quantile,
     within,
+    z_quantile,
 )
-from steelyard.stats.bounded import bounded_limits
+from steelyard.stats.bounded import NO_SPREAD, beta_form, bounded_limits, wilson_form
 from steelyard.stats.robust import Spread, exchangeable_variance, spread
 from steelyard.unknown import Unknown
 
 Bounds = tuple[float, float]
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,9 @@ def estimate_mean(
     known: Figure = Unknown(f"all {clusters} clusters agree: no spread to measure") if flat else se
     interval: Interval | Unknown
     if bounds is not None:
-        kept = steadied(measured, sums, table.sizes, table.within / (high - low) ** 2)
-        ends = bounded_limits(kept, level, form=form)
-        name = "no-spread bound" if flat else f"{form} at effective clusters, t({df:.1f})"
-        interval = Interval(
-            low + (high - low) * float(ends[0]), low + (high - low) * float(ends[1]), level, name
-        )
+        unit = replace(table, sums=sums, within=table.within / (high - low) ** 2)
+        name, ends = _limits(measured, unit, level, form)
+        interval = Interval(low + (high - low) * ends[0], low + (high - low) * ends[1], level, name)
     elif flat:
         interval = Unknown(f"all {clusters} clusters agree: no spread to measure, and no bounds were given")
     else:
@@ -140,14 +140,34 @@ def estimate_mean(
     return Estimate(value, known, interval, method, *counts, df=df, notes=_notes(table.sizes))
 
 
-def steadied(measured: Spread, sums: FloatArray, sizes: FloatArray, inside: float | FloatArray) -> Spread:
-    """The spread with its variance raised to the exchangeable one where that is larger (scores in 0..1).
+def _limits(measured: Spread, table: ClusterSums, level: float, form: str) -> tuple[str, tuple[float, float]]:
+    """Name and limits of the bounded interval for a table of scores in 0..1."""
+    means = table.sums / table.sizes
+    agree = bool(np.all((np.abs(means) <= _ROUNDING) | (np.abs(means - 1.0) <= _ROUNDING)))
+    if agree and bool(np.all(table.sizes == table.sizes[0])):
+        # every cluster is one 0/1 outcome: counts, whose variance is known, so no Student's t
+        p, n = np.asarray(measured.mean), np.asarray(float(means.size))
+        if form == "beta":
+            low, high = beta_form(p, n, level)
+            return "clopper-pearson", (float(low), float(high))
+        low, high = wilson_form(p, n, np.asarray(z_quantile(level)))
+        return "wilson", (float(low), float(high))
+    low, high = bounded_limits(steadied(measured, table.sums, table.sizes, table.within), level, form=form)
+    flat = float(measured.variance) <= NO_SPREAD
+    name = "no-spread bound" if flat else f"{form} at effective clusters, t({float(measured.df):.1f})"
+    return name, (float(low), float(high))
 
-    The robust variance misses low where rare outcomes happened to fall into small clusters.
+
+def steadied(measured: Spread, sums: FloatArray, sizes: FloatArray, inside: float | FloatArray) -> Spread:
+    """The spread with its variance raised towards the exchangeable one where that is larger (scores in 0..1).
+
+    The robust variance misses low where rare outcomes happened to fall into small clusters. The excess counts by
+    `(1 - 2p)^2`, the skew of the outcome: nothing at 1/2, where the robust variance is right by itself.
     """
     steady = exchangeable_variance(sums, sizes, np.asarray(inside, dtype=np.float64))
     flat = measured.variance <= 1e-28
-    return replace(measured, variance=np.where(flat, 0.0, np.maximum(measured.variance, steady)))
+    excess = (1.0 - 2.0 * measured.mean) ** 2 * np.maximum(steady - measured.variance, 0.0)
+    return replace(measured, variance=np.where(flat, 0.0, measured.variance + excess))
 
 
 def _notes(sizes: FloatArray) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from steelyard.errors import DataError
 from steelyard.stats.base import Estimate, Figure, Interval, fraction, t_quantile
-from steelyard.stats.paired import DEFAULT, PairedOptions, TaskPairs, compare_pairs
+from steelyard.stats.paired import DEFAULT, PairedOptions, TaskPairs, mean_difference
 from steelyard.unknown import Unknown, is_known
 
 
@@ -64,7 +64,7 @@ def paired_tost(
     """
 
     def at(level: float) -> Interval | Unknown:
-        return compare_pairs(pairs, replace(options, level=level)).difference.interval
+        return mean_difference(pairs, replace(options, level=level)).interval
 
     return _decide(at, margin, alpha)
 
@@ -103,14 +103,14 @@ def _end(interval: Interval | Unknown, *, upper: bool) -> float:
 
 
 def _inverted(inside: Callable[[float], bool]) -> float:
-    """The one-sided p-value: the least alpha whose interval end clears the margin, to 1e-9.
+    """The one-sided p-value: the least alpha whose interval end clears the margin, to 1e-8.
 
     Above 1/2 the interval has no level left to shrink to; the value is then 1/2 or more and shown as 1.
     """
     if not inside(1e-9):
         return 1.0
     low, high = 0.0, 0.5
-    for _ in range(32):
+    for _ in range(26):
         middle = 0.5 * (low + high)
         if middle > 0.0 and inside(1.0 - 2.0 * middle):
             high = middle

@@ -29,7 +29,15 @@ from steelyard.stats.base import (
     within,
 )
 from steelyard.stats.clusters import clusters_of_tasks
-from steelyard.stats.paired import DEFAULT, Paired, PairedOptions, TaskPairs, compare_pairs, pair_up
+from steelyard.stats.paired import (
+    DEFAULT,
+    Paired,
+    PairedOptions,
+    TaskPairs,
+    compare_pairs,
+    mean_difference,
+    pair_up,
+)
 from steelyard.stats.robust import corrections
 from steelyard.unknown import Unknown, is_known
 
@@ -126,7 +134,7 @@ def bands_of(
         for j, t in zip(usable, statistics, strict=True):
             p_max[j] = (1.0 + float(np.sum(largest >= abs(t) - 1e-12))) / (draws + 1.0)
     wide = replace(options, level=level_each)
-    intervals = tuple(compare_pairs(p, wide).difference.interval for p in pairs)
+    intervals = tuple(mean_difference(p, wide).interval for p in pairs)
     return Bands(
         names,
         comparisons,

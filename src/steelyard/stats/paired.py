@@ -151,7 +151,7 @@ def compare_pairs(pairs: TaskPairs, options: PairedOptions = DEFAULT) -> Paired:
     fraction(options.level, "level")
     differences = pairs.contestant - pairs.baseline
     table = cluster_sums(differences, pairs.cluster, n_trials=pairs.n_trials)
-    estimate = _interval(table, differences, pairs, options)
+    estimate = mean_difference(pairs, options)
     p_value, p_method = _p_value(table, differences, pairs, estimate, options)
     # both sides' task means came from sums in different orders: differences below this are rounding
     even = np.abs(differences) <= 1e-12
@@ -174,9 +174,10 @@ def _column(values: ArrayLike, bounds: Bounds | None) -> FloatArray:
     return finite(values) if bounds is None else within(values, bounds[0], bounds[1])
 
 
-def _interval(
-    table: ClusterSums, differences: FloatArray, pairs: TaskPairs, options: PairedOptions
-) -> Estimate:
+def mean_difference(pairs: TaskPairs, options: PairedOptions = DEFAULT) -> Estimate:
+    """The mean difference and its interval alone: `compare_pairs` without tests."""
+    differences = pairs.contestant - pairs.baseline
+    table = cluster_sums(differences, pairs.cluster, n_trials=pairs.n_trials)
     plain = estimate_mean(table, level=options.level, bounds=None, method="paired difference")
     notes = plain.notes
     if pairs.dropped:

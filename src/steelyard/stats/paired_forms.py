@@ -31,17 +31,16 @@ _ROUNDING = 1e-12
 
 def difference_interval(differences: FloatArray, cluster: Coded, level: float) -> Interval:
     """Interval of the mean of per-task `differences` in -1..1, shape (tasks,), in at least two clusters."""
-    sizes = np.abs(differences)
-    if float(sizes.max()) <= _ROUNDING:
-        if differences.size == cluster.size:
-            return _bonett_price(0, 0, differences.size, level)
+    table = cluster_sums(differences, cluster)
+    means = table.sums / table.sizes
+    whole = bool(np.all(np.minimum(np.abs(means), np.abs(np.abs(means) - 1.0)) <= _ROUNDING))
+    agree = table.within <= _ROUNDING**2
+    if whole and agree and bool(np.all(table.sizes == table.sizes[0])):
+        # every cluster is one task won, lost or tied, however often it is repeated
+        return _bonett_price(int(np.sum(means > 0.5)), int(np.sum(means < -0.5)), means.size, level)
+    if float(np.max(np.abs(differences))) <= _ROUNDING:
         share = float(no_spread_form(np.zeros(1), cluster.size, level)[1][0])
         return Interval(-share, share, level, "no-spread bound")
-    if differences.size == cluster.size and bool(
-        np.all((sizes <= _ROUNDING) | (np.abs(sizes - 1) <= _ROUNDING))
-    ):
-        gained, lost = int(np.sum(differences > 0.5)), int(np.sum(differences < -0.5))
-        return _bonett_price(gained, lost, differences.size, level)
     return _effective_tango(differences, cluster, level)
 
 
@@ -63,7 +62,9 @@ def _effective_tango(differences: FloatArray, cluster: Coded, level: float) -> I
     moved = float(np.mean(np.abs(differences))) / size
     largest = moved - mean * mean
     q = float(measured.concentration)
-    variance = max(float(measured.variance), steady)
+    variance = float(measured.variance)
+    # as in `clusters.steadied`, by the skew of gains against losses
+    variance += (mean / moved) ** 2 * max(0.0, steady - variance)
     variance += weight * max(0.0, largest * q / (1.0 - q) - variance)
     # every task differs by the same: rounding is all the variance there is, so let clusters speak
     flat = variance <= 1e-24 or largest <= 1e-24
