@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from bench.facts import machine
 from scipy import special
 
+from bench.facts import machine
 from steelyard.stats.base import Interval
 from steelyard.stats.means import mean_t
 from steelyard.stats.paired import PairedOptions, paired
