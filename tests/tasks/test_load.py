@@ -235,3 +235,38 @@ def test_choices_from_a_cell_and_targets_by_letter_text_or_index(tmp_path: Path)
     assert (task.choices, task.target) == (("x", "y", "z"), "B")
     write_jsonl(tmp_path / "i.jsonl", [{"input": "q", "choices": ["x", "y"], "target": 1}])
     assert load("i.jsonl", base_dir=tmp_path, options={"target_index": 0}).task(0).target == "y"
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz", "s.csv"])
+def test_where_keeps_only_the_rows_that_hold_a_value(tmp_path: Path, name: str) -> None:
+    rows: list[dict[str, object]] = [
+        {"task": t, "i": i, "mode": m, "input": f"{t} {i} {m}?", "target": str(i)}
+        for i in range(5) for m in ("direct", "cot") for t in ("a", "b")
+    ]  # fmt: skip
+    path = tmp_path / name
+    if name == "s.csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        raw = "".join(json.dumps(r) + "\n" for r in rows).encode()
+        path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    options = {
+        "where": {"mode": "cot", "task": "b"},
+        "fields": {"id": ["task", "i"], "cluster": "task"},
+    }
+    suite = load(str(path), options=options)
+    assert [suite.task(i).id for i in range(len(suite))] == [f"b:{i}" for i in range(5)]
+    assert [suite.task(i).input for i in (4, 0)] == ["b 4 cot?", "b 0 cot?"]
+    assert suite.task(2).cluster == "b"
+    assert suite.header.n_public == 5
+    assert len(load(str(path), options={"where": {"i": 3}})) == 4
+
+
+def test_where_that_leaves_nothing_and_ids_with_a_part_missing_are_named(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", [{"input": "x", "target": "y", "mode": "a"}])
+    with pytest.raises(DataError, match="no row is left after `where`"):
+        load(str(path), options={"where": {"mode": "b"}})
+    with pytest.raises(DataError, match="no column `part`"):
+        load(str(path), options={"fields": {"id": ["mode", "part"]}})

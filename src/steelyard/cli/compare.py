@@ -53,7 +53,7 @@ def command(**options: object) -> None:
     if o.contestant:
         base = o.baseline or results.names[0]
         results = results.of(dict.fromkeys((base, *o.contestant)))
-    how = CompareOptions(1.0 - o.level, o.margin or None, o.sequential, o.seed)
+    how = CompareOptions(round(1.0 - o.level, 12), o.margin or None, o.sequential, o.seed)
     found = compare(results, o.baseline, how)
     if o.as_json:
         emit_json(with_methods(found, METHODS))

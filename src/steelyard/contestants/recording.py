@@ -1,8 +1,10 @@
 """Answers made elsewhere, looked up by task and repeat: measured without running anything.
 
-Reads JSONL (also `.gz`) and CSV. `fields` maps `id`, `trial`, `text`, `input_tokens`, `output_tokens`, `cost`
-(dollars), `seconds` to columns; a dot goes into nested objects (`model_a.solution`). Only where each row begins is
-kept in memory. A task without a row is not a wrong answer: it is parked as ungraded (`not_recorded`).
+Reads JSONL and CSV, each also `.gz`. `fields` maps `id`, `trial`, `text`, `input_tokens`, `output_tokens`, `cost`
+(dollars), `seconds` to columns; a dot goes into nested objects (`model_a.solution`); several columns for `id` are
+joined with ":", as in a suite. `where` keeps only the rows that hold these values. `ids: row` numbers the rows that
+are kept from 1, as a suite without ids does: for a file that holds the tasks, too. Only where each row begins is kept
+in memory. A task without a row is not a wrong answer: it is parked as ungraded (`not_recorded`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ import csv
 import gzip
 import io
 import json
+import shutil
+import tempfile
+import zlib
 from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -48,6 +53,23 @@ def dig(row: object, path: str) -> object:
     return row
 
 
+def _shown(value: object) -> str:
+    """A value as a plan file would write it."""
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _copied(source: IO[bytes] | gzip.GzipFile) -> IO[bytes]:
+    """The same bytes in an unnamed temporary file, at its beginning."""
+    copy = tempfile.TemporaryFile(prefix="steelyard-")  # noqa: SIM115 - the recording owns it
+    try:
+        shutil.copyfileobj(source, copy, 1 << 20)
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
 class Recording:
     """Rows of a file by (task id, trial)."""
 
@@ -55,7 +77,13 @@ class Recording:
         self.spec = spec
         self._path = Path(str(spec.config.get("path", "")))
         raw = spec.config.get("fields")
-        self._fields = {str(k): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
+        mapped = dict(raw) if isinstance(raw, dict) else {}
+        several = mapped.pop("id", None) if isinstance(mapped.get("id"), list | tuple) else None
+        self._id_columns = tuple(map(str, several)) if isinstance(several, list | tuple) else ()
+        self._fields = {str(k): str(v) for k, v in mapped.items()}
+        where = spec.config.get("where")
+        self._where = {str(k): str(v) for k, v in where.items()} if isinstance(where, dict) else {}
+        self._by_row = spec.config.get("ids") == "row"
         unknown = sorted(set(self._fields) - set(GUESSES))
         if unknown:
             raise DataError(
@@ -70,53 +98,78 @@ class Recording:
 
     async def open(self) -> None:
         """Read the file once and remember where rows begin. Raises DataError naming file and line."""
+        self._file = self._opened()
         try:
-            raw = self._path.read_bytes()
+            self._note(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _note(self, file: IO[bytes]) -> None:
+        number = 0
+        for line, offset, row in self._scan(file):
+            if not self._columns:
+                self._guess(row)
+            if any(_shown(dig(row, column)) != value for column, value in self._where.items()):
+                continue
+            number += 1
+            name = str(number) if self._by_row else self._id(row, line)
+            trial = dig(row, self._fields["trial"]) if "trial" in self._fields else None
+            self._rows.setdefault(name, array("Q")).append(offset)
+            k = int(str(trial)) if trial is not None and str(trial).lstrip("-").isdigit() else -1
+            self._trials.setdefault(name, array("q")).append(k)
+        if not self._rows:
+            raise DataError(
+                "an empty recording" if not self._columns else "no row is left after `where`",
+                where=str(self._path),
+                wanted=", ".join(f"{k} = {v}" for k, v in self._where.items()) or "one row an answer",
+                got=f"columns {', '.join(self._columns)}"[:200] if self._columns else "no rows",
+            )
+
+    def _opened(self) -> IO[bytes]:
+        """The rows as JSON lines: the file itself, or an unnamed temporary copy of one that is packed or CSV."""
+        try:
+            file: IO[bytes] = self._path.open("rb")
+            if self._path.suffix == ".gz":
+                with file, gzip.GzipFile(fileobj=file) as packed:
+                    file = _copied(packed)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as e:
+            raise DataError("not a whole gzip file", where=str(self._path), got=str(e)) from None
         except OSError as e:
             raise DataError(
                 f"recording of `{self.spec.name}` cannot be read",
                 where=str(self._path),
                 got=e.strerror or str(e),
             ) from None
-        try:
-            data = gzip.decompress(raw) if self._path.suffix == ".gz" else raw
-        except (OSError, EOFError) as e:
-            raise DataError("not a whole gzip file", where=str(self._path), got=str(e)) from None
-        self._file = io.BytesIO(data)
-        for number, (offset, row) in enumerate(self._scan(), 1):
-            if not self._columns:
-                self._guess(row)
-            name = dig(row, self._fields["id"])
-            if name is None:
-                raise DataError(
-                    f"no `{self._fields['id']}` in a row",
-                    where=f"{self._path}:{number}",
-                    wanted="the id of the task that the answer belongs to",
-                    fix="map it: fields: {id: COLUMN}",
-                )
-            trial = dig(row, self._fields["trial"]) if "trial" in self._fields else None
-            self._rows.setdefault(str(name), array("Q")).append(offset)
-            k = int(str(trial)) if trial is not None and str(trial).lstrip("-").isdigit() else -1
-            self._trials.setdefault(str(name), array("q")).append(k)
-        if not self._rows:
-            raise DataError("an empty recording", where=str(self._path), wanted="one row an answer")
+        if ".csv" not in self._path.suffixes:
+            return file
+        with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            return _copied(io.BytesIO(b"\n".join(json.dumps(r).encode() for r in csv.DictReader(text))))
 
-    def _scan(self) -> Iterator[tuple[int, object]]:
-        assert self._file is not None
-        if ".csv" in self._path.suffixes:
-            text = io.TextIOWrapper(self._file, encoding="utf-8-sig", newline="")
-            rows = list(csv.DictReader(text))
-            lines = [json.dumps(r).encode() for r in rows]
-            self._file = io.BytesIO(b"\n".join(lines))
+    def _scan(self, file: IO[bytes]) -> Iterator[tuple[int, int, object]]:
+        """(line, where it begins, row) of every line that is not blank."""
         offset = 0
-        for number, line in enumerate(self._file, 1):
+        for number, line in enumerate(file, 1):
             here, offset = offset, offset + len(line)
             if not line.strip():
                 continue
             try:
-                yield here, json.loads(line)
+                yield number, here, json.loads(line)
             except ValueError as e:
                 raise DataError("not a JSON object", where=f"{self._path}:{number}", got=str(e)) from None
+
+    def _id(self, row: object, line: int) -> str:
+        columns = self._id_columns or (self._fields["id"],)
+        values = [dig(row, column) for column in columns]
+        for column, value in zip(columns, values, strict=True):
+            if value is None or value == "":
+                raise DataError(
+                    f"no `{column}` in a row",
+                    where=f"{self._path}:{line}",
+                    wanted="the id of the task that the answer belongs to",
+                    fix="map it: fields: {id: COLUMN}",
+                )
+        return ":".join(map(_shown, values))
 
     def _guess(self, row: object) -> None:
         self._columns = list(row) if isinstance(row, dict) else []
@@ -125,7 +178,7 @@ class Recording:
                 found = next((n for n in names if n in self._columns), None)
                 if found is not None:
                     self._fields[field] = found
-        for need in ("id", "text"):
+        for need in ("text",) if self._by_row or self._id_columns else ("id", "text"):
             if need not in self._fields:
                 raise DataError(
                     f"no column for `{need}`",

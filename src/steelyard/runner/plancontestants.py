@@ -25,7 +25,9 @@ PRICE_KEYS = (
     "above_input", "above_output",
 )  # fmt: skip
 ENDPOINT_KEYS = ("base_url", "dialect", "key_env", "headers", "verify_tls", "context_tokens")
-OTHER_KEYS = ("callable", "url", "method", "request", "response", "recording", "fields", "harness", "weights")
+OTHER_KEYS = (
+    "callable", "url", "method", "request", "response", "recording", "fields", "where", "ids", "harness", "weights",
+)  # fmt: skip
 COMMON_KEYS = ("name", "model", "provider", "prompt", "price", "stream", "timeout", *SAMPLING_KEYS)
 CONTESTANT_KEYS = (*COMMON_KEYS, *ENDPOINT_KEYS, *OTHER_KEYS, "matrix", "system", "template", "few_shot")
 MATRIX_KEYS = ("models", "prompts", "settings")
@@ -153,9 +155,7 @@ def _config(
     if kind == "callable":
         return {**config, "target": keys["callable"].text()}, "callable"
     if kind == "recording":
-        if "fields" in keys:
-            config["fields"] = {k: v.text() for k, v in keys["fields"].entries().items()}
-        return {**config, "path": keys["recording"].text()}, "recording"
+        return {**config, **_recorded(keys), "path": keys["recording"].text()}, "recording"
     if kind == "embedded":
         if "weights" in keys:
             config["weights"] = keys["weights"].text()
@@ -169,6 +169,21 @@ def _config(
     if "key_env" in keys:
         config["key_env"] = keys["key_env"].text()
     return config, urlsplit(url).netloc
+
+
+def _recorded(keys: Mapping[str, Doc]) -> dict[str, object]:
+    """How a recording is read."""
+    config: dict[str, object] = {}
+    if "fields" in keys:
+        config["fields"] = {
+            k: [c.text() for c in v.items()] if k == "id" and v.is_sequence else v.text()
+            for k, v in keys["fields"].entries().items()
+        }
+    if "where" in keys:
+        config["where"] = {k: v.text() for k, v in keys["where"].entries().items()}
+    if "ids" in keys and keys["ids"].choice(("column", "row")) == "row":
+        config["ids"] = "row"
+    return config
 
 
 def _endpoint(

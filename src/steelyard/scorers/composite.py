@@ -117,7 +117,8 @@ def combined(scores: Mapping[str, Score], options: CompositeOptions) -> Score:
     else:
         value = float((all if options.combine == "all" else any)(v >= 1 for v in values.values()))
     score = of_value(min(1.0, value), explanation=_why(scores), parts=parts)
-    unread = any(s.format_failure for s in scores.values())
+    # where any part may pass, an answer that one of them could read was read
+    unread = (all if options.combine == "any" else any)(s.format_failure for s in scores.values())
     return msgspec.structs.replace(score, format_failure=unread and value == 0)
 
 

@@ -45,12 +45,13 @@ class NumericOptions(Options, frozen=True, omit_defaults=True, forbid_unknown_fi
     percent: Literal["either", "strict"] = "either"
 
 
-def number_of_target(target: str) -> Number | None:
-    """The number that a target is; of a written-out solution, the one after its last "####" or "\\boxed{"."""
+def number_of_target(target: str, after: tuple[str, ...] = ()) -> Number | None:
+    """The number that a target is; of a written-out solution, the one after its last "####", "\\boxed{" or `after`."""
     whole = parse_whole(target)
     if whole is None:
         text = tidy(target)
-        at = max(text.rfind(mark) + len(mark) if mark in text else -1 for mark in ("####", "\\boxed{"))
+        marks = (*after, "####", "\\boxed{")
+        at = max(text.rfind(mark) + len(mark) if mark in text else -1 for mark in marks)
         whole = first_number(text[at:]) if at >= 0 else None
     return whole
 
@@ -82,7 +83,7 @@ class Numeric(TextScorer):
             return unreadable(found)
         why = ""
         for target in targets(item):
-            wanted = number_of_target(target)
+            wanted = number_of_target(target, self._o.after)
             if wanted is None:
                 return failed(found.text, "the target is no number")
             verdict = self._equal(found, wanted)
@@ -126,7 +127,7 @@ class Numeric(TextScorer):
         wrong = super().check(item)
         if wrong:
             return wrong
-        bad = [t for t in targets(item) if number_of_target(t) is None]
+        bad = [t for t in targets(item) if number_of_target(t, self._o.after) is None]
         return f"the target {bad[0][:60]!r} is no number" if bad else ""
 
     def _equal(self, found: Number, wanted: Number) -> str:

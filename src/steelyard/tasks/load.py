@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import gzip
+import itertools
 import re
 import zlib
 from collections.abc import Generator, Iterator, Mapping
@@ -19,7 +20,7 @@ from steelyard.schema.task import SuiteHeader, Task
 from steelyard.tasks import images, lines
 from steelyard.tasks.ids import SeenIds
 from steelyard.tasks.options import LoadOptions, options_of
-from steelyard.tasks.paths import beside
+from steelyard.tasks.paths import beside, matches
 from steelyard.tasks.render import check_prompt
 from steelyard.tasks.rows import RowReader
 from steelyard.tasks.store import Spool, Store, opened
@@ -210,9 +211,20 @@ class _Loading:
         options = options_of({**options_in(self.declared), **self.given}, str(self.path))
         suite = Suite(store, RowReader(options, self.shown), self.path.parent)
         reader = RowReader(options, self.shown)
-        self._add(suite, reader, *first)
-        for line, row in rows:
-            self._add(suite, reader, line, row)
+        for line, row in itertools.chain((first,), rows):
+            if options.where and not matches(row, options.where):
+                store.starts.pop()
+                store.gaps = True
+            else:
+                self._add(suite, reader, line, row)
+        if not self.n:
+            raise DataError(
+                "no row is left after `where`",
+                where=self.shown,
+                wanted=", ".join(f"{k} = {v}" for k, v in options.where.items()),
+                got=f"a first row with the columns {', '.join(map(str, first[1]))}",
+                fix="check the spelling of column and value",
+            )
         self._check_columns(reader)
         if options.few_shot:
             at = beside(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from steelyard.errors import DataError
@@ -39,6 +40,21 @@ def lookup(row: dict[str, object], path: str, steps: tuple[str | int, ...]) -> o
             return MISSING
         if value is MISSING:
             return MISSING
+    return value
+
+
+def matches(row: dict[str, object], where: Mapping[str, object]) -> bool:
+    """Whether the row holds all these values; 3, 3.0 and "3" are the same, as are true and "true"."""
+    return all(
+        _plain(lookup(row, column, steps_of(column))) == _plain(value) for column, value in where.items()
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:.17g}" if isinstance(value, float) else str(value)
     return value
 
 

@@ -95,6 +95,8 @@ class RowReader:
             elif isinstance(column, dict):
                 found = {k: lookup(row, c, self._steps[c]) for k, c in column.items()}
                 value = {k: v for k, v in found.items() if v is not MISSING} or MISSING
+            elif role == "id":
+                value = self._joined(column, row, line)
             elif role == "conditions":
                 found = {c: lookup(row, c, self._steps[c]) for c in column}
                 value = {k: v for k, v in found.items() if v is not MISSING} or MISSING
@@ -111,6 +113,16 @@ class RowReader:
             if role in left:
                 taken[role] = left.pop(role)
         return taken, left
+
+    def _joined(self, columns: tuple[str, ...], row: dict[str, object], line: int) -> str:
+        """The values of several columns as one id. Raises DataError when one is missing: two ids could be the same."""
+        parts = []
+        for column in columns:
+            value = lookup(row, column, self._steps[column])
+            if value is MISSING or value is None or value == "":
+                raise self._no_column("id", column, row, line)
+            parts.append(self._text(value, column, line))
+        return ":".join(parts)
 
     def _no_column(self, role: str, column: str, row: dict[str, object], line: int) -> DataError:
         near = difflib.get_close_matches(column, list(row), 1)

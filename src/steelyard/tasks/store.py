@@ -23,6 +23,7 @@ _ENCODER = msgspec.json.Encoder()
 class Store:
     """JSON rows in `file`; `starts` holds where each begins, and at last where the last one ends.
 
+    With `gaps` rows were left out: what stands between a row's line and the next one that is kept is not its own.
     Keeps a descriptor of its own, let go when the store is: the caller closes `file` when all is written.
     """
 
@@ -31,6 +32,7 @@ class Store:
         self._fd = os.dup(file.fileno())
         self._close = weakref.finalize(self, os.close, self._fd)
         self.starts: array[int] = array("Q")
+        self.gaps = False
         self._stamp = os.fstat(self._fd) if watched else None
 
     def __len__(self) -> int:
@@ -49,7 +51,7 @@ class Store:
             if not more:
                 raise self.changed()
             data += more
-        return data
+        return data.split(b"\n", 1)[0] if self.gaps else data
 
     def changed(self) -> DataError:
         """The error for a file that is no longer what was loaded."""
