@@ -99,7 +99,9 @@ def test_bbh_direct_against_chain_of_thought_joined_and_clustered(shared_data: P
     for (task, _), r in right.items():
         clusters[task] = clusters.get(task, 0.0) + r["cot"] - r["direct"] - mean
     g = len(clusters)
-    se = (g / (g - 1) * sum(x * x for x in clusters.values())) ** 0.5 / n  # cluster-robust, small-sample factor
+    se = (
+        g / (g - 1) * sum(x * x for x in clusters.values())
+    ) ** 0.5 / n  # cluster-robust, small-sample factor
 
     ledger = ran(BBH, data, tmp_path)
     item = json.loads(steelyard("compare", "bbh", "--ledger", ledger, "--json").output)["items"][0]

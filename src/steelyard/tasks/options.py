@@ -23,13 +23,13 @@ ROLES = (
 class LoadOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Options of `steelyard.tasks.load`; in a plan they stand beside `source`, in a YAML suite at its top.
 
-    `fields` maps roles to columns; several columns for `id` are joined with ":". `where` keeps only the rows that hold
-    these values (`{mode: direct}`, paths as in `fields`). `held_out` is the share of tasks put into the held-out split by a hash of
-    their id (or of their cluster: `split_by`) and `split_seed`; a task that names its split keeps it. `ids` is
-    `row` (1, 2, ...) or `hash` (of the row's content, stable when rows are added) for tasks without an id.
-    `target_index` 0 or 1 says that a whole-number target counts choices from there. `choice_separator` splits a
-    text of choices. `few_shot` names a file of examples. `images` and files are looked up below the suite's folder
-    unless `allow_outside`. Limits are bytes.
+    `fields` maps roles to columns; several columns for `id` are joined with ":". `where` keeps only the rows that
+    hold these values (`{mode: direct}`, paths as in `fields`). `held_out` is the share of tasks put into the held-out
+    split by a hash of their id (or of their cluster: `split_by`) and `split_seed`; a task that names its split
+    keeps it. `ids` is `row` (1, 2, ...) or `hash` (of the row's content, stable when rows are added) for tasks
+    without an id. `target_index` 0 or 1 says that a whole-number target counts choices from there.
+    `choice_separator` splits a text of choices. `few_shot` names a file of examples. `images` and files are looked
+    up below the suite's folder unless `allow_outside`. Limits are bytes.
     """
 
     name: str = ""
