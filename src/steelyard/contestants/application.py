@@ -24,10 +24,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from steelyard.contestants.base import Answer, Ask
+from steelyard.contestants.figures import count_of, pusd_of
 from steelyard.errors import EndedBy, Fault, PlanError
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import ToolCall, text_of
-from steelyard.schema.price import PUSD
 from steelyard.schema.reply import Reply, Timing, Usage
 
 Function = Callable[..., object]
@@ -124,7 +124,7 @@ class Application:
             ) from None
         except Fault:
             raise
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             raise Fault(
                 f"the application raised {type(e).__name__}: {e}"[:400],
                 ended_by=EndedBy.PROVIDER,
@@ -149,8 +149,8 @@ async def _on_thread(function: Function, args: tuple[object, ...], named: Mappin
     def work() -> None:
         try:
             value, error = function(*args, **named), None
-        except StopIteration as e:
-            value, error = None, RuntimeError(f"StopIteration: {e}")
+        except (StopIteration, SystemExit) as e:
+            value, error = None, RuntimeError(f"{type(e).__name__}: {e}")
         except Exception as e:  # noqa: BLE001 - handed to the event loop
             value, error = None, e  # type: ignore[assignment]  # one of the two is None
         loop.call_soon_threadsafe(tell, value, error)
@@ -170,10 +170,11 @@ def to_answer(value: object, timing: Timing) -> Answer:
     if isinstance(value, str):
         return Answer(Reply(text=value, timing=timing))
     if isinstance(value, Mapping) and isinstance(value.get("text"), str):
-        calls = value.get("tool_calls") or ()
+        calls = value.get("tool_calls")
+        calls = calls if isinstance(calls, list | tuple) else ()
         reply = Reply(
             text=str(value["text"]),
-            usage=Usage(_count(value.get("input_tokens")), _count(value.get("output_tokens"))),
+            usage=Usage(count_of(value.get("input_tokens")), count_of(value.get("output_tokens"))),
             tool_calls=tuple(
                 ToolCall(str(c.get("id", i)), str(c.get("name", "")), _json(c.get("arguments", {})))
                 for i, c in enumerate(calls)
@@ -181,8 +182,7 @@ def to_answer(value: object, timing: Timing) -> Answer:
             ),
             timing=timing,
         )
-        cost = value.get("cost")
-        return Answer(reply, cost_pusd=round(cost * PUSD) if isinstance(cost, int | float) else None)
+        return Answer(reply, cost_pusd=pusd_of(value.get("cost")))
     raise Fault(
         f"the application returned {type(value).__name__}, wanted text or a mapping with `text`",
         ended_by=EndedBy.PROVIDER,
@@ -190,12 +190,8 @@ def to_answer(value: object, timing: Timing) -> Answer:
     )
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
 def _json(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=repr)
 
 
 def make(spec: ContestantSpec, environ: Mapping[str, str]) -> Application:

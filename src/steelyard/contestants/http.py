@@ -14,11 +14,11 @@ from urllib.parse import quote, urlsplit
 
 from steelyard.contestants.base import Answer, Ask
 from steelyard.contestants.endpoint import endpoint_of
+from steelyard.contestants.figures import count_of, pusd_of
 from steelyard.contestants.recording import dig
 from steelyard.errors import Fault, PlanError
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import text_of
-from steelyard.schema.price import PUSD
 from steelyard.schema.reply import Reply, Usage
 from steelyard.wire.base import HttpRequest
 from steelyard.wire.client import Client, HttpAnswer
@@ -113,23 +113,20 @@ class HttpApplication:
             return Answer(Reply(text=text, timing=answer.timing))
         try:
             row: object = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _unreadable("the body is not JSON") from None
         found = dig(row, self._paths["text"])
         if found is None:
             raise _unreadable(f"nothing stands at `{self._paths['text']}`")
-        cost = self._number(row, "cost")
-        t_in, t_out = self._number(row, "input_tokens"), self._number(row, "output_tokens")
-        usage = Usage(None if t_in is None else int(t_in), None if t_out is None else int(t_out))
+        usage = Usage(count_of(self._at(row, "input_tokens")), count_of(self._at(row, "output_tokens")))
         reply = Reply(
             text=found if isinstance(found, str) else json.dumps(found), usage=usage, timing=answer.timing
         )
-        return Answer(reply, cost_pusd=None if cost is None else round(cost * PUSD))
+        return Answer(reply, cost_pusd=pusd_of(self._at(row, "cost")))
 
-    def _number(self, row: object, name: str) -> float | None:
+    def _at(self, row: object, name: str) -> object:
         path = None if self._paths is None else self._paths.get(name)
-        value = dig(row, path) if path else None
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return dig(row, path) if path else None
 
 
 def _unreadable(why: str) -> Fault:

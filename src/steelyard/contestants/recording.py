@@ -4,7 +4,8 @@ Reads JSONL and CSV, each also `.gz`. `fields` maps `id`, `trial`, `text`, `inpu
 (dollars), `seconds` to columns; a dot goes into nested objects (`model_a.solution`); several columns for `id` are
 joined with ":", as in a suite. `where` keeps only the rows that hold these values. `ids: row` numbers the rows that
 are kept from 1, as a suite without ids does: for a file that holds the tasks, too. Only where each row begins is kept
-in memory. A task without a row is not a wrong answer: it is parked as ungraded (`not_recorded`).
+in memory. Repeats count from 0, or from 1 when no row says 0. A task without a row is not
+a wrong answer: it is parked as ungraded (`not_recorded`).
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from pathlib import Path
 from typing import IO
 
 from steelyard.contestants.base import Answer, Ask
+from steelyard.contestants.figures import count_of, number_of, pusd_of
 from steelyard.errors import DataError, EndedBy, Fault
 from steelyard.schema.contestant import ContestantSpec
-from steelyard.schema.price import PUSD
 from steelyard.schema.reply import Reply, Timing, Usage
 
 GUESSES: Mapping[str, tuple[str, ...]] = {
@@ -37,6 +38,9 @@ GUESSES: Mapping[str, tuple[str, ...]] = {
     "seconds": ("seconds", "latency_s", "latency"),
 }
 """What a field is called when the plan does not say; the first that the first row has."""
+MOST_SECONDS = 1e6
+LONGEST_CELL = 1 << 30
+"""Characters of a CSV cell: an answer may be long; the csv module's own bound is 131,072."""
 
 
 def dig(row: object, path: str) -> object:
@@ -95,6 +99,7 @@ class Recording:
         self._trials: dict[str, array[int]] = {}
         self._file: IO[bytes] | None = None
         self._columns: list[str] = []
+        self._base = 0
 
     async def open(self) -> None:
         """Read the file once and remember where rows begin. Raises DataError naming file and line."""
@@ -116,8 +121,9 @@ class Recording:
             name = str(number) if self._by_row else self._id(row, line)
             trial = dig(row, self._fields["trial"]) if "trial" in self._fields else None
             self._rows.setdefault(name, array("Q")).append(offset)
-            k = int(str(trial)) if trial is not None and str(trial).lstrip("-").isdigit() else -1
-            self._trials.setdefault(name, array("q")).append(k)
+            self._trials.setdefault(name, array("q")).append(_repeat(trial))
+        numbers = [k for trials in self._trials.values() for k in trials if k >= 0]
+        self._base = 1 if numbers and min(numbers) == 1 else 0
         if not self._rows:
             raise DataError(
                 "an empty recording" if not self._columns else "no row is left after `where`",
@@ -143,8 +149,16 @@ class Recording:
             ) from None
         if ".csv" not in self._path.suffixes:
             return file
+        usual = csv.field_size_limit(LONGEST_CELL)
         with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-            return _copied(io.BytesIO(b"\n".join(json.dumps(r).encode() for r in csv.DictReader(text))))
+            reader = csv.DictReader(text, strict=True)
+            try:
+                return _copied(io.BytesIO(b"\n".join(json.dumps(r).encode() for r in reader)))
+            except (csv.Error, UnicodeDecodeError) as e:
+                where = f"{self._path}:{reader.line_num + 1}"
+                raise DataError("not CSV in UTF-8", where=where, got=str(e)) from None
+            finally:
+                csv.field_size_limit(usual)
 
     def _scan(self, file: IO[bytes]) -> Iterator[tuple[int, int, object]]:
         """(line, where it begins, row) of every line that is not blank."""
@@ -192,8 +206,8 @@ class Recording:
         offsets, trials = self._rows.get(ask.task_id), self._trials.get(ask.task_id)
         if offsets is None or trials is None:
             return None
-        if ask.trial in trials:
-            return offsets[trials.index(ask.trial)]
+        if ask.trial + self._base in trials:
+            return offsets[trials.index(ask.trial + self._base)]
         unnumbered = [o for o, k in zip(offsets, trials, strict=True) if k < 0]
         return unnumbered[ask.trial] if ask.trial < len(unnumbered) else None
 
@@ -214,30 +228,30 @@ class Recording:
             raise Fault(
                 "the recorded answer is empty", ended_by=EndedBy.OPERATOR, kind="not_recorded", paid=False
             )
-        seconds = self._number(row, "seconds")
-        cost = self._number(row, "cost")
-        tokens_in, tokens_out = self._number(row, "input_tokens"), self._number(row, "output_tokens")
+        seconds = number_of(self._at(row, "seconds"))
+        if seconds is not None and seconds > MOST_SECONDS:
+            seconds = None
         reply = Reply(
             text=text if isinstance(text, str) else json.dumps(text),
-            usage=Usage(
-                None if tokens_in is None else int(tokens_in), None if tokens_out is None else int(tokens_out)
-            ),
+            usage=Usage(count_of(self._at(row, "input_tokens")), count_of(self._at(row, "output_tokens"))),
             timing=None if seconds is None else Timing(int(seconds * 1e9), int(seconds * 1e9)),
             model=self.spec.model,
         )
-        return Answer(reply, cost_pusd=None if cost is None else round(cost * PUSD))
+        return Answer(reply, cost_pusd=pusd_of(self._at(row, "cost")))
 
-    def _number(self, row: object, field: str) -> float | None:
-        value = dig(row, self._fields[field]) if field in self._fields else None
-        try:
-            return None if value is None or value == "" else float(str(value))
-        except ValueError:
-            return None
+    def _at(self, row: object, field: str) -> object:
+        return dig(row, self._fields[field]) if field in self._fields else None
 
     async def aclose(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _repeat(value: object) -> int:
+    """The number of a repeat; -1 when the row has none."""
+    text = "" if value is None else str(value).strip().removesuffix(".0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def make(spec: ContestantSpec, environ: Mapping[str, str]) -> Recording:

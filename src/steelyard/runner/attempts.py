@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from steelyard.contestants.base import Answer, Ask
-from steelyard.errors import EndedBy, Fault
+from steelyard.errors import EndedBy, Fault, LedgerError, UserError
 from steelyard.runner.base import Executor, Progress, worst_case
 from steelyard.runner.budget import Budget, Hold
 from steelyard.runner.keeper import Keeper
@@ -32,6 +32,9 @@ from steelyard.schema.record import Intent, Result
 from steelyard.schema.reply import Reply, Usage
 from steelyard.scorers.base import Item
 from steelyard.unknown import is_known
+
+MOST_PUSD = 1 << 53
+"""Of one attempt: 9007 dollars, the most that a row of the ledger holds."""
 
 
 class Limits(Protocol):
@@ -171,7 +174,7 @@ async def _one_attempt(
         ctx.progress.attempts += 1
         sent = True
         try:
-            answer = await ctx.executor.answer(trial.who, trial.ask)
+            answer = await _answer(ctx, trial)
         except Fault as fault:
             kind, retry_after = fault.kind, fault.retry_after
             reserved = False
@@ -182,6 +185,17 @@ async def _one_attempt(
         if reserved:
             ctx.budget.settle(this.hold, None, None, paid=None if sent else False)
         release(kind, retry_after)
+
+
+async def _answer(ctx: AttemptContext, trial: Trial) -> Answer:
+    """The contestant's answer. Raises Fault, and nothing else: one bad answer never stops a run."""
+    try:
+        return await ctx.executor.answer(trial.who, trial.ask)
+    except (Fault, UserError, LedgerError):
+        raise
+    except Exception as e:
+        said = f"{type(e).__name__}: {e}"[:400]
+        raise Fault(f"an answer could not be read: {said}", ended_by=EndedBy.US, kind="unexpected") from e
 
 
 def _hold(ctx: AttemptContext, trial: Trial) -> Hold:
@@ -199,6 +213,8 @@ def _answered(ctx: AttemptContext, trial: Trial, this: _Try, answer: Answer) -> 
     if cost is None:
         priced = cost_pusd(ctx.specs[trial.who].price, reply.usage)
         cost = priced if is_known(priced) else None
+    if cost is not None and not 0 <= cost <= MOST_PUSD:
+        cost = None  # what a provider counted cannot be: not known, so the worst case stays set aside
     _learn_offset(ctx, trial, this.hold, reply)
     held = ctx.budget.settle(this.hold, cost, _tokens(reply.usage), paid=True)
     refused = reply.finish in ("refusal", "content_filter") or bool(reply.refusal)

@@ -93,12 +93,19 @@ class Engine:
             self.progress.stopping = reason
             self.stopping.set()
             self._go.set()
+            for source in self.session.sources.values():
+                source.end()
 
     def cancel(self) -> None:
         """Give up what is in flight too: its intents stay open, shown as possibly paid."""
         self.stop("interrupted twice")
+        self._give_up()
+
+    def _give_up(self) -> None:
         for worker in self._workers:
             worker.cancel()
+        if self.session.judging is not None:
+            self.session.judging.cancel()
 
     def pause(self) -> None:
         """Take no new trials."""
@@ -165,7 +172,7 @@ class Engine:
             n = min(plan.concurrency, limit.concurrency if limit else plan.concurrency)
             self._workers += [asyncio.create_task(self._worker(context, source)) for _ in range(n)]
         if self.session.judging is not None:
-            await self.session.judging.start(context, self._on_scores)
+            await self.session.judging.start(context, self._on_scores, self._capped)
         watch = asyncio.create_task(self._watch())
         try:
             results = await asyncio.gather(*self._workers, return_exceptions=True)
@@ -185,13 +192,9 @@ class Engine:
             left = self.budget.seconds_left
             if left is not None and left <= 0 and not self.stopping.is_set():
                 self.stop("the time cap is reached", "capped")
-            if left is not None and left <= -GRACE_S:
-                for worker in self._workers:
-                    worker.cancel()
-                return
-            if self.keeper is not None and self.keeper.error is not None:
-                for worker in self._workers:
-                    worker.cancel()
+            late = left is not None and left <= -GRACE_S
+            if late or (self.keeper is not None and self.keeper.error is not None):
+                self._give_up()
                 return
             await asyncio.sleep(0.1)
 
@@ -217,8 +220,11 @@ class Engine:
             except StoppedError:
                 return
             except CapReachedError as e:
-                self.stop(f"the {e.which} cap is reached", "capped")
+                self._capped(e.which)
                 return
+
+    def _capped(self, which: str) -> None:
+        self.stop(f"the {which} cap is reached", "capped")
 
     async def _one(self, context: AttemptContext, cell: Cell) -> None:
         c, t, k = cell

@@ -23,6 +23,8 @@ from steelyard.schema.score import Score, ungraded
 from steelyard.scorers.base import Item, Judge
 
 OnScores = Callable[[list[tuple[Key, Score]]], None]
+OnCap = Callable[[str], None]
+"""Called with money, tokens or time when no further judge call fits under that cap."""
 ReplyKey = tuple[int, int, int, str]
 """(contestant, task, repeat, role of the call)."""
 
@@ -40,7 +42,8 @@ class _Caller:
 
 class Judging:
     """A pool of workers that judge finished trials. `casting` maps a role to the index of its contestant
-    among the specs of the session (the plan's contestants, then its judges)."""
+    among the specs of the session (the plan's contestants, then its judges). `sent` is the number of the next attempt
+    of calls that were in flight when an earlier session was killed: theirs stay open, and keep their reservation."""
 
     def __init__(
         self,
@@ -48,20 +51,23 @@ class Judging:
         casting: Mapping[str, int],
         paid: Mapping[ReplyKey, Reply],
         workers: int,
+        sent: Mapping[ReplyKey, int] | None = None,
     ) -> None:
         self._judges, self._casting, self._paid, self._n = judges, casting, paid, workers
+        self._sent = sent or {}
         self._queue: asyncio.Queue[tuple[Key, str, Item] | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._context: AttemptContext | None = None
         self._on_scores: OnScores | None = None
+        self._on_cap: OnCap | None = None
 
     def add(self, key: Key, judge: str, item: Item) -> None:
         """Judge this when there is room."""
         self._queue.put_nowait((key, judge, item))
 
-    async def start(self, context: AttemptContext, on_scores: OnScores) -> None:
-        """Begin."""
-        self._context, self._on_scores = context, on_scores
+    async def start(self, context: AttemptContext, on_scores: OnScores, on_cap: OnCap) -> None:
+        """Begin. What a cap leaves unjudged is judged when the run is resumed."""
+        self._context, self._on_scores, self._on_cap = context, on_scores, on_cap
         self._tasks = [asyncio.create_task(self._worker()) for _ in range(self._n)]
 
     async def finish(self) -> None:
@@ -69,13 +75,19 @@ class Judging:
         for _ in self._tasks:
             self._queue.put_nowait(None)
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(result, BaseException) and not isinstance(result, CapReachedError | StoppedError):
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
 
+    def cancel(self) -> None:
+        """Give up the calls in flight: their intents stay open, shown as possibly paid."""
+        for task in self._tasks:
+            task.cancel()
+
     async def _worker(self) -> None:
-        context, on_scores = self._context, self._on_scores
+        context, on_scores, on_cap = self._context, self._on_scores, self._on_cap
         assert context is not None
         assert on_scores is not None
+        assert on_cap is not None
         while True:
             entry = await self._queue.get()
             if entry is None or context.stop.is_set():
@@ -85,6 +97,11 @@ class Judging:
                 score = await self._judges[name].judge(item, _Caller(self, key))
             except Fault as fault:
                 score = ungraded(f"judge:{fault.kind}", str(fault)[:200])
+            except StoppedError:
+                return
+            except CapReachedError as e:
+                on_cap(e.which)
+                return
             context.keeper.record(Scored(*key, name, score), wait=False)
             on_scores([(key, score)])
 
@@ -104,7 +121,8 @@ class Judging:
                 f"no judge is cast as {judge_role!r}", ended_by=EndedBy.OPERATOR, kind="no_judge", paid=False
             )
         ask = Ask(messages, f"{role}@{c},{t},{k}", k, derive(seed, role) >> 22)
-        ended = await run_trial(context, Trial(c, t, k, ask, role=role, via=cast))
+        first = self._sent.get((c, t, k, role), 0)
+        ended = await run_trial(context, Trial(c, t, k, ask, role=role, via=cast, first_attempt=first))
         if ended.reply is None:
             assert ended.fault is not None
             raise ended.fault

@@ -225,13 +225,20 @@ class Keeper:
                     break
                 batch.append(nxt)
             names = {key: name for key, name, _ in batch}
-            results = self._scoring.bounded([(key, name, item) for key, name, item in batch])
+            results = self._bounded(batch)
             scores: list[tuple[Key, Score]] = [(key, s) for key, s in results]  # type: ignore[misc]  # keys are ours
             for key, score in scores:
                 self._queue.put(_Entry(Scored(*key, names[key], score), b"", None, None))
             self._loop.call_soon_threadsafe(self._scored, scores)
             if last:
                 return
+
+    def _bounded(self, batch: list[tuple[Key, str, Item]]) -> list[tuple[object, Score]]:
+        try:
+            return self._scoring.bounded([(key, name, item) for key, name, item in batch])
+        except Exception as e:  # noqa: BLE001 - without this thread the run would wait for its scores for ever
+            lost = ungraded("grader_error", f"{type(e).__name__}: {e}"[:200])
+            return [(key, lost) for key, _, _ in batch]
 
     def _scored(self, scores: list[tuple[Key, Score]]) -> None:
         # each of these was still counted while it was being judged; its Scored record takes over the count

@@ -209,4 +209,9 @@ def _judging(run: _Run, scoring: Scoring) -> Judging | None:
     plan = run.ready.plan
     casting = {spec.name: len(plan.contestants) + j for j, spec in enumerate(plan.judges)}
     paid = {(c, t, k, role): reply for c, t, k, role, reply in run.ledger.judge_replies(run.writer.run)}
-    return Judging(scoring.judges, casting, paid, workers=min(16, plan.concurrency))
+    sent: dict[tuple[int, int, int, str], int] = {}
+    for f in run.state.in_flight:
+        if f.role:
+            key = (f.c, f.t, f.k, f.role)
+            sent[key] = max(sent.get(key, 0), f.a + 1)
+    return Judging(scoring.judges, casting, paid, min(16, plan.concurrency), sent)

@@ -19,6 +19,9 @@ class Source(Protocol):
         """The next trial, or None when there will be no more."""
         ...
 
+    def end(self) -> None:
+        """Give no more; whoever waits for a trial gets None."""
+
 
 class FixedSource:
     """`count` rounds over all cells of some contestants; what is in `finished` is left out.
@@ -52,6 +55,10 @@ class FixedSource:
             if (c * self._n_tasks + t) * self._count + self._k not in self._finished:
                 return c, t, self._k
 
+    def end(self) -> None:
+        """Give no more."""
+        self._k, self._i = self._count, 0
+
 
 class BatchSource:
     """Trials in batches that a planning function gives, each when the one before has been judged.
@@ -64,6 +71,13 @@ class BatchSource:
         self._plan_batch = plan_batch
         self._batch: list[Cell] = []
         self._news = asyncio.Event()
+        self._over = False
+
+    def end(self) -> None:
+        """Give no more: a stopped run's rounds may never be judged to their end."""
+        self._over = True
+        self._batch.clear()
+        self._news.set()
 
     def news(self) -> None:
         """Scores came: look again."""
@@ -72,6 +86,8 @@ class BatchSource:
     async def take(self) -> Cell | None:
         """The next trial; waits for scores when the plan depends on them."""
         while not self._batch:
+            if self._over:
+                return None
             self._news.clear()
             batch = self._plan_batch()
             if batch is None:

@@ -21,6 +21,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
+import msgspec
+
 from steelyard.errors import Fault
 from steelyard.schema.message import text_of
 from steelyard.schema.reply import Reply, TokenLogprob, Usage
@@ -59,7 +61,7 @@ class StubOptions:
     """What a stub does. `answer` makes the text; `faults` are drawn with `fault_rate`; `rules` come first.
 
     `latency_s` passes before the first byte, `chunk_s` between the pieces of a stream. Above `max_in_flight`
-    requests at once (0: no limit) it answers 429 with `retry_after_s`.
+    requests at once (0: no limit) it answers 429 with `retry_after_s`. `input_tokens` is what it claims to have read.
     """
 
     answer: Callable[[Request], str] = drawn
@@ -72,6 +74,7 @@ class StubOptions:
     max_in_flight: int = 0
     retry_after_s: float = 0.01
     hang_s: float = 3600.0
+    input_tokens: int | None = None
 
 
 def echo(request: Request) -> str:
@@ -162,6 +165,9 @@ class Stub:
             return Outgoing(status, body, headers=(("retry-after", f"{options.retry_after_s:g}"),))
         chosen = self._fault_for(prompt, counts.received[prompt])
         reply = reply_to(request, options.answer(request))
+        if options.input_tokens is not None:
+            usage = msgspec.structs.replace(reply.usage, input_tokens=options.input_tokens)
+            reply = msgspec.structs.replace(reply, usage=usage)
         if options.latency_s:
             await asyncio.sleep(options.latency_s)
         if chosen:
