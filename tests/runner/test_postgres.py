@@ -47,7 +47,9 @@ def test_a_run_on_postgresql_is_stopped_resumed_shown_and_verified(tmp_path: Pat
             return Options({}, executor=slow, signals=False, control=False)
 
         with open_ledger(place) as ledger:
-            status = asyncio.run(begin(prepare(read_plan(tmp_path / "plan.yaml", {})), ledger, options())).status
+            status = asyncio.run(
+                begin(prepare(read_plan(tmp_path / "plan.yaml", {})), ledger, options())
+            ).status
         assert status == "capped"
         while status == "capped":
             with open_ledger(place) as ledger:
