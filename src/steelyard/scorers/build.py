@@ -25,6 +25,7 @@ SCORERS: Mapping[str, tuple[str, str]] = {
     "json_schema": ("JsonSchema", "JsonSchemaOptions"),
     "tool_calls": ("ToolCalls", "ToolCallOptions"),
     "python": ("PythonScorer", "PythonOptions"),
+    "code_tests": ("CodeTests", "CodeTestsOptions"),
 }
 """Type: the class and its options, in the module of the type's name, imported when a plan asks for it."""
 JUDGES: Mapping[str, tuple[str, str]] = {

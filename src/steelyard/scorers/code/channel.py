@@ -154,7 +154,7 @@ class _serving:  # noqa: N801 - a context manager that reads as a verb
     def __enter__(self) -> socket.socket:
         root = self.box.profile.workdir
         paths = json.dumps([f"{root}/{p}" if p else root for p in self.orders.paths])
-        argv = (self.bench.interpreter.path, "-s", "-P", "-B", "/grader/server.py", paths, "1000")
+        argv = (self.bench.interpreter.path, "-s", "-P", "-B", "/grader/server.py", paths)
         self.ours, theirs = socket.socketpair()
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:

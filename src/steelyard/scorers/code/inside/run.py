@@ -7,15 +7,11 @@ Exit status and printed text prove nothing and are not used.
 
 from __future__ import annotations
 
-import builtins
 import ctypes
-import hashlib
-import hmac
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
-import math
 import os
 import sys
 import types
@@ -23,30 +19,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 sys.path.insert(0, "/grader")
-import codec  # type: ignore[import-not-found]
-import pytest
+import pytest  # loaded before the tree can be imported from
+import remote  # type: ignore[import-not-found]  # siblings, found where they are shown
+import turning  # type: ignore[import-not-found]
 from _pytest.assertion import rewrite
 
 sys.path[:] = [p for p in sys.path if p != "/grader"]
-
-
-class Channel:
-    """Signed, numbered lines to the outside."""
-
-    def __init__(self, fd: int, key: bytes) -> None:
-        count = 0
-        # Taken now: later the tree's code could put others in their place.
-        dumps, sign, write = json.dumps, hmac.new, os.write
-
-        def tell(**note: Any) -> None:
-            nonlocal count
-            count += 1
-            body = dumps({"serial": count, **note}).encode()
-            raw = sign(key, body, hashlib.sha256).hexdigest().encode() + b" " + body + b"\n"
-            while raw:
-                raw = raw[write(fd, raw) :]
-
-        self.tell = tell
 
 
 class Sites:
@@ -58,7 +36,7 @@ class Sites:
 
         def value(expected: Any, site: int) -> Any:
             reached.append(site)
-            return other(expected, seed + site) if site in turned else expected
+            return turning.other(expected, seed + site) if site in turned else expected
 
         def truth(held: Any, site: int) -> Any:
             reached.append(site)
@@ -74,34 +52,6 @@ class Sites:
             return type(f"Error{seed + site}", (Exception,), {}) if site in turned else wanted
 
         self.functions = {"value": value, "truth": truth, "end": end, "raises": raises}
-
-
-def other(x: Any, salt: int) -> Any:
-    """A value like `x` that is not equal to it; something equal to nothing where the type is not plain."""
-    kind = type(x)
-    if kind is bool:
-        return not x
-    if kind is int:
-        return x + 1 + salt % 7
-    if kind is float:
-        return x * 1.5 + 1.25 + salt % 7 if math.isfinite(x) and abs(x) < 1e300 else 0.5
-    if kind is str:
-        return x + chr(97 + salt % 26)
-    if kind is bytes:
-        return x + bytes([97 + salt % 26])
-    if kind is list:
-        return [*x, salt]
-    if kind is tuple:
-        return (*x, salt)
-    if kind in (set, frozenset):
-        return x | {f"turned-{salt}"}
-    if kind is dict:
-        return {**x, f"turned-{salt}": salt}
-    if type(x).__module__ == "_pytest.python_api":  # approx
-        inner = getattr(x, "expected", None)
-        if type(inner) in (int, float, list, tuple, dict):
-            return pytest.approx(other(inner, salt))
-    return object()
 
 
 class Remote(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -125,68 +75,16 @@ class Remote(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if function.startswith("__"):
                 raise AttributeError(function)
 
-            def call(*args: Any, **kwargs: Any) -> Any:
-                return self.call(name, function, args, kwargs)
-
-            return call
+            return remote.caller(self.fd, name, function, self.foreign)
 
         module.__dict__["__getattr__"] = attribute
-
-    def call(self, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """One call over the line; changes to arguments are made here too."""
-        writer = codec.Writer()
-        try:
-            message = {
-                "module": module,
-                "name": name,
-                "args": [writer.value(a) for a in args],
-                "kwargs": {k: writer.value(v) for k, v in kwargs.items()},
-            }
-            message["contents"] = writer.contents()
-            known = list(writer.objects)
-        except (codec.Foreign, RecursionError) as e:
-            self.foreign(str(e))
-        raw = json.dumps(message).encode()
-        _write(self.fd, len(raw).to_bytes(8, "big") + raw)
-        head = _read(self.fd, 8)
-        size = int.from_bytes(head, "big")
-        if len(head) < 8 or size > 1 << 28:
-            raise RuntimeError("the code under test has ended")
-        reply = json.loads(_read(self.fd, size))
-        if "foreign" in reply:
-            self.foreign(reply["foreign"])
-        reader = codec.Reader(reply["contents"], known)
-        if "raised" in reply:
-            kind = getattr(builtins, reply["raised"])
-            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-                raise RuntimeError("the code under test answered nonsense")
-            if not issubclass(kind, Exception):  # SystemExit and the like must not end the tests
-                raise RuntimeError(f"the code under test raised {kind.__name__}")
-            raise kind(*[reader.value(a) for a in reply["args"]])
-        return reader.value(reply["value"])
-
-
-def _write(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
-
-
-def _read(fd: int, size: int) -> bytes:
-    parts, left = [], size
-    while left:
-        data = os.read(fd, min(left, 1 << 20))
-        if not data:
-            break
-        parts.append(data)
-        left -= len(data)
-    return b"".join(parts)
 
 
 class Plugin:
     """Reports outcomes."""
 
-    def __init__(self, channel: Channel, sites: Sites) -> None:
-        self._tell, self._sites = channel.tell, sites
+    def __init__(self, tell: Callable[..., None], sites: Sites) -> None:
+        self._tell, self._sites = tell, sites
         self._phases: dict[str, list[tuple[str, str, str]]] = {}
 
     def pytest_collectreport(self, report: Any) -> None:
@@ -245,7 +143,7 @@ def main() -> int:
     """Take the orders, run the tests, report."""
     with os.fdopen(4, "rb") as f:
         orders = json.loads(f.read())
-    channel = Channel(3, bytes.fromhex(orders["key"]))
+    tell = remote.channel(3, bytes.fromhex(orders["key"]))
     sites = Sites(frozenset(orders["turned"]), orders["seed"])
     helper = types.ModuleType(orders["helper"])
     for name, role in orders["names"].items():
@@ -259,7 +157,7 @@ def main() -> int:
         ctypes.CDLL(None).prctl(4, 0)  # not dumpable: nothing may read this process
 
         def foreign(what: str) -> None:
-            channel.tell(kind="foreign", what=what)
+            tell(kind="foreign", what=what)
             os._exit(0)
 
         sys.meta_path.insert(0, Remote(orders["remote"], 5, foreign))
@@ -268,8 +166,8 @@ def main() -> int:
     if orders["remote"]:
         arguments.append("--import-mode=importlib")
     arguments += [a for name in orders["plugins"] for a in ("-p", name)]
-    code = pytest.main([*arguments, *orders["tests"]], plugins=[Plugin(channel, sites)])
-    channel.tell(kind="finished", code=int(code))
+    code = pytest.main([*arguments, *orders["tests"]], plugins=[Plugin(tell, sites)])
+    tell(kind="finished", code=int(code))
     return 0
 
 
