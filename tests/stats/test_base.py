@@ -20,6 +20,12 @@ def test_values_that_are_not_finite_are_refused_by_row(values: list[float], rows
     assert "fix:" in str(caught.value)
 
 
+def test_values_too_large_to_square_are_refused_by_row() -> None:
+    with pytest.raises(RowsError, match="too large") as caught:
+        base.finite([1.0, 1e300])
+    assert caught.value.rows == (1,)
+
+
 def test_words_among_numbers_are_refused_by_row() -> None:
     with pytest.raises(RowsError, match="not a number") as caught:
         base.finite([1.0, "passed", 0.0, None])  # type: ignore[list-item]  # hostile on purpose
@@ -85,7 +91,7 @@ def test_quantiles_are_the_textbook_ones() -> None:
     assert base.t_p_value(2.093024054, 19) == pytest.approx(0.05, abs=1e-9)
 
 
-@pytest.mark.parametrize("level", [0.0, 1.0, 95, float("nan")])
+@pytest.mark.parametrize("level", [0.0, 1.0, 95, float("nan"), "0.95"])
 def test_a_level_outside_0_to_1_is_refused(level: float) -> None:
     with pytest.raises(DataError, match="level"):
         base.z_quantile(level)

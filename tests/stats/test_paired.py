@@ -130,6 +130,20 @@ def test_rescaled_scores_rescale_the_answer(table: Table, scale: float, shift: f
     )
 
 
+@given(TABLE, st.sampled_from([1e-9, 1e-3, 1e6]))
+@settings(max_examples=60)
+def test_the_unit_of_unbounded_scores_does_not_matter(table: Table, unit: float) -> None:
+    values, tasks, who, _ = columns(table)
+    options = PairedOptions(bounds=None)
+    plain = paired(values, tasks, who, baseline="base", options=options)
+    other = paired(np.array(values) * unit, tasks, who, baseline="base", options=options)
+    assert (other.wins, other.losses, other.ties) == (plain.wins, plain.losses, plain.ties)
+    assert is_known(other.difference.se) == is_known(plain.difference.se)
+    if is_known(plain.difference.se):
+        assert other.difference.se == pytest.approx(plain.difference.se * unit, rel=1e-9)
+        assert other.p_value == pytest.approx(plain.p_value, rel=1e-6)
+
+
 def test_tango_limits_equal_the_constrained_likelihood_by_brute_force() -> None:
     gains, losses, n, z = 12.0, 2.0, 50.0, 1.959963984540054
 

@@ -23,6 +23,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Figure = float | Unknown
 Labels = Sequence[Hashable] | NDArray[np.generic]
+_LARGEST = 1e140
 _NO_DF = Unknown("this method has no degrees of freedom")
 
 
@@ -102,6 +103,15 @@ def finite(values: ArrayLike, name: str = "score") -> FloatArray:
         raise DataError(
             f"{name}: the table has no rows", wanted="at least one row", fix="check the filter or the file"
         )
+    bad = np.flatnonzero(np.isfinite(column) & (np.abs(column) > _LARGEST))
+    if bad.size:
+        raise RowsError(
+            f"{name}: too large",
+            rows=tuple(bad.tolist()),
+            wanted=f"at most {_LARGEST:g} in size, so that squares can be summed",
+            got=", ".join(str(v) for v in column[bad[:5]]),
+            fix="use a larger unit",
+        )
     bad = np.flatnonzero(~np.isfinite(column))
     if bad.size:
         raise RowsError(
@@ -167,7 +177,7 @@ def same_length(rows: int, columns: Iterable[tuple[str, int]]) -> None:
 
 def fraction(value: float, name: str) -> float:
     """`value` when it lies strictly between 0 and 1 (levels, error rates)."""
-    if not 0.0 < value < 1.0:
+    if not isinstance(value, int | float | np.floating) or not 0.0 < value < 1.0:
         raise DataError(f"{name}: out of range", wanted="strictly between 0 and 1", got=f"{value}")
     return float(value)
 

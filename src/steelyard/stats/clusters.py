@@ -124,7 +124,8 @@ def estimate_mean(
     measured = spread(sums, table.sizes)
     df, se = float(measured.df), float(np.sqrt(measured.variance)) * (high - low)
     # rounding leaves about 1e-16 of the scores' size where there is no spread at all
-    flat = se <= 1e-14 * max(1.0, float(np.max(np.abs(table.sums / table.sizes))))
+    size = float(np.max(np.abs(table.sums / table.sizes)))
+    flat = se <= 1e-14 * (size if bounds is None else max(size, high - low))
     known: Figure = Unknown(f"all {clusters} clusters agree: no spread to measure") if flat else se
     interval: Interval | Unknown
     if bounds is not None:

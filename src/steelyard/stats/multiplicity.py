@@ -192,7 +192,7 @@ def _stacked(pairs: list[TaskPairs]) -> tuple[FloatArray, FloatArray, FloatArray
     shape = (len(names), len(pairs))
     influence, shares, means = np.zeros(shape), np.zeros(shape), np.empty(len(pairs))
     for j, p in enumerate(pairs):
-        d = p.contestant - p.baseline
+        d = p.differences
         rows = np.array([names[label] for label in p.cluster.labels])[p.cluster.index]
         means[j] = d.mean()
         np.add.at(influence[:, j], rows, (d - means[j]) / d.size)

@@ -70,6 +70,13 @@ class TaskPairs:
     single: bool
     dropped: int
 
+    @property
+    def differences(self) -> FloatArray:
+        """Contestant less baseline, shape (tasks,); what is rounding of equal means is exactly 0."""
+        raw = self.contestant - self.baseline
+        size = np.maximum(np.abs(self.contestant), np.abs(self.baseline))
+        return np.where(np.abs(raw) <= 1e-13 * size, 0.0, raw)
+
 
 @dataclass(frozen=True, slots=True)
 class Paired:
@@ -149,21 +156,19 @@ def pair_up(column: FloatArray, task: Coded, is_contestant: np.ndarray, parent: 
 def compare_pairs(pairs: TaskPairs, options: PairedOptions = DEFAULT) -> Paired:
     """The comparison from per-task means."""
     fraction(options.level, "level")
-    differences = pairs.contestant - pairs.baseline
+    differences = pairs.differences
     table = cluster_sums(differences, pairs.cluster, n_trials=pairs.n_trials)
     estimate = mean_difference(pairs, options)
     p_value, p_method = _p_value(table, differences, pairs, estimate, options)
-    # both sides' task means came from sums in different orders: differences below this are rounding
-    even = np.abs(differences) <= 1e-12
     return Paired(
         difference=estimate,
         p_value=p_value,
         p_method=p_method,
         baseline_mean=float(pairs.baseline.mean()),
         contestant_mean=float(pairs.contestant.mean()),
-        wins=int(np.sum((differences > 0) & ~even)),
-        losses=int(np.sum((differences < 0) & ~even)),
-        ties=int(np.sum(even)),
+        wins=int(np.sum(differences > 0)),
+        losses=int(np.sum(differences < 0)),
+        ties=int(np.sum(differences == 0)),
         correlation=_correlation(pairs),
         se_unpaired=_unpaired(pairs),
         dropped_tasks=pairs.dropped,
@@ -176,7 +181,7 @@ def _column(values: ArrayLike, bounds: Bounds | None) -> FloatArray:
 
 def mean_difference(pairs: TaskPairs, options: PairedOptions = DEFAULT) -> Estimate:
     """The mean difference and its interval alone: `compare_pairs` without tests."""
-    differences = pairs.contestant - pairs.baseline
+    differences = pairs.differences
     table = cluster_sums(differences, pairs.cluster, n_trials=pairs.n_trials)
     plain = estimate_mean(table, level=options.level, bounds=None, method="paired difference")
     notes = plain.notes
@@ -196,7 +201,7 @@ def _p_value(
     estimate: Estimate,
     options: PairedOptions,
 ) -> tuple[Figure, str]:
-    scale = max(1.0, float(np.max(np.abs(differences))))
+    scale = float(np.max(np.abs(differences)))
     sums = table.sums[np.abs(table.sums) > 1e-12 * scale]
     if estimate.n_clusters == 1:
         return Unknown("one cluster: no test is possible"), "none"
