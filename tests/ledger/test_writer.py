@@ -57,7 +57,7 @@ def test_numbers_that_a_provider_made_up_do_not_spoil_the_sums(tmp_path: Path) -
             writer.close("complete")
         columns = ledger.cells(writer.run).columns
         assert 9 <= columns["input_tokens"][0, 0] < 2.0**53
-        assert 0 < columns["seconds"][0, 0] < 1e8
+        assert 0 < columns["seconds"][0, 0] < 1e11
         assert ledger.verify().problems == ()
 
 

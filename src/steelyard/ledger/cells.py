@@ -56,7 +56,7 @@ class Columns(Mapping[str, "NDArray[np.float64]"]):
             "format_failures": lambda: self._cells((self._mark() & f.FORMAT_FAILURE) > 0),
             "refused": lambda: self._cells((self._raw("flags") & f.REFUSED) > 0),
             "truncated": lambda: self._cells((self._raw("flags") & f.TRUNCATED) > 0),
-            "seconds": lambda: self._cells(self._raw("nanos")) / 1e9,
+            "seconds": lambda: self._cells(self._raw("micros")) / 1e6,
         }
 
     def __iter__(self) -> Iterator[str]:
@@ -109,6 +109,8 @@ class Columns(Mapping[str, "NDArray[np.float64]"]):
         if not self._numbers:
             return np.zeros(self._fold.repeats * self._fold.n_cells, dtype=np.uint8)
         best = self._raw(f"{name}/{self._numbers[0]}")
+        if len(self._numbers) == 1:
+            return best
         when: NDArray[Any] = self._raw(f"scored/{self._numbers[0]}")
         for i in self._numbers[1:]:
             later = self._raw(f"scored/{i}")

@@ -88,7 +88,7 @@ class Packer(threading.local):
         self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
         self._decompressor = zstandard.ZstdDecompressor()
 
-    def compress(self, body: bytes) -> bytes:
+    def compress(self, body: bytes | memoryview) -> bytes:
         """One zstd frame with its size and a checksum."""
         return self._compressor.compress(body)
 

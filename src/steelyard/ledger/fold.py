@@ -4,7 +4,7 @@ Derived and rebuildable: dropping it loses nothing, and `verify` compares it wit
 since the process that runs trials must stay small; `cells` makes arrays of it.
 
 A trial has the slot ``k * n_cells + c * n_tasks + t``: more repeats only append slots. Columns are made when the first
-row needs them, so an absent column means "0 everywhere". A trial costs about 40 bytes in memory.
+row needs them, so an absent column means "0 everywhere". A trial costs about 30 bytes in memory.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ FORMAT_FAILURE, EXPLICIT = 0x40, 0x80
 OUTCOME = 0x0F
 
 _TYPES = {
-    "attempts": "H",
-    "cost": "q",
-    "unpriced": "H",
-    "input": "q",
-    "output": "q",
-    "nanos": "q",
-    "other_cost": "q",
-    "other_unpriced": "H",
+    "attempts": "B",
+    "cost": "I",
+    "unpriced": "B",
+    "input": "I",
+    "output": "I",
+    "micros": "I",
+    "other_cost": "I",
+    "other_unpriced": "B",
     "ended": "B",
     "flags": "B",
     "intent": "I",
     "result": "I",
 }
 _RESULTS, _SCORES, _INTENTS = (Result, LeanResult), (Scored, LeanScored), (Intent, LeanIntent)
-_ALWAYS = ("attempts", "cost", "input", "output", "nanos", "ended", "flags", "intent", "result")
+_ALWAYS = ("attempts", "cost", "input", "output", "micros", "ended", "flags", "intent", "result")
 _SCORE_TYPES = {"score": "B", "value": "d", "scored": "I"}
 _CUT_SHORT = frozenset({"refusal", "content_filter"})
-SATURATED = 0xFFFF
-"""Counts of attempts stop here."""
+_WIDER = {"B": "I", "I": "q"}
+"""A column begins narrow, and becomes wider for good when a sum does not fit."""
 MOST = 1 << 50
-"""Token counts and nanoseconds of one attempt are taken as at most this."""
+"""Token counts and microseconds of one attempt are taken as at most this."""
 FORMAT = 1
 
 
@@ -73,6 +73,7 @@ class Shape(msgspec.Struct, frozen=True):
     repeats: int
     scorers: list[str]
     ended: list[str]
+    wide: dict[str, str] = {}
 
 
 class Fold:
@@ -84,7 +85,9 @@ class Fold:
         self.repeats = 0
         self.scorers: list[str] = []
         self.ended: list[str] = []
+        self.wide: dict[str, str] = {}
         self.upto = 0
+        self.complete = True
         self.columns: dict[str, array[Any]] = {}
         self._kept: dict[str, bytes] = {}
         self._packer = Packer(level=1)
@@ -99,7 +102,8 @@ class Fold:
         with self._lock:
             if name in self.columns:  # another reader was faster
                 return self.columns[name]
-            made = array(_TYPES.get(name) or _SCORE_TYPES[name.split("/", maxsplit=1)[0]])
+            narrow = _TYPES.get(name) or _SCORE_TYPES[name.split("/", maxsplit=1)[0]]
+            made = array(self.wide.get(name, narrow))
             size = made.itemsize * self.n_cells * self.repeats
             kept = self._kept.get(name)
             content = bytes(size) if kept is None else self._packer.decompress(kept)
@@ -116,12 +120,16 @@ class Fold:
 
     def keep(self) -> tuple[bytes, dict[str, bytes]]:
         """The fold as bytes: its shape, and its columns by name."""
-        shape = Shape(FORMAT, self.n_contestants, self.n_tasks, self.repeats, self.scorers, self.ended)
-        packed = {name: self._packer.compress(column.tobytes()) for name, column in self.columns.items()}
+        shape = Shape(
+            FORMAT, self.n_contestants, self.n_tasks, self.repeats, self.scorers, self.ended, self.wide
+        )
+        packed = {name: self._packer.compress(memoryview(column)) for name, column in self.columns.items()}
         return msgspec.json.encode(shape), {**self._kept, **packed}
 
     @classmethod
-    def load(cls, upto: int, shape: bytes, columns: dict[str, bytes]) -> Fold | None:
+    def load(
+        cls, upto: int, shape: bytes, columns: dict[str, bytes], *, complete: bool = True
+    ) -> Fold | None:
         """A kept fold; its columns are unpacked when they are asked for. None when another version kept it."""
         try:
             s = msgspec.json.decode(shape, type=Shape)
@@ -131,6 +139,7 @@ class Fold:
             return None
         fold = cls(s.n_contestants, s.n_tasks)
         fold.repeats, fold.scorers, fold.ended, fold.upto = s.repeats, s.scorers, s.ended, upto
+        fold.wide, fold.complete = s.wide, complete
         fold._kept = columns
         return fold
 
@@ -138,7 +147,7 @@ class Fold:
         """A fold that can be added to while others read this one."""
         twin = Fold(self.n_contestants, self.n_tasks)
         twin.repeats, twin.upto = self.repeats, self.upto
-        twin.scorers, twin.ended = list(self.scorers), list(self.ended)
+        twin.scorers, twin.ended, twin.wide = list(self.scorers), list(self.ended), dict(self.wide)
         twin.columns = {name: column[:] for name, column in self.columns.items()}
         twin._kept = dict(self._kept)
         return twin
@@ -181,28 +190,28 @@ class Fold:
         return row.k * self.n_cells + row.c * self.n_tasks + row.t
 
     def _result(self, row: AnyResult, number: int) -> None:
-        slot, columns = self._slot(row), self.columns
+        slot, columns, add = self._slot(row), self.columns, self._add
         if row.role:
             if row.cost is None:
-                self._count("other_unpriced", slot)
+                add("other_unpriced", slot, 1)
             elif row.cost:
-                self.column("other_cost")[slot] += row.cost
+                add("other_cost", slot, row.cost)
             return
-        self._count("attempts", slot)
+        add("attempts", slot, 1)
         if row.cost is None:
-            self._count("unpriced", slot)
+            add("unpriced", slot, 1)
         elif row.cost:
-            columns["cost"][slot] += row.cost
+            add("cost", slot, row.cost)
         flags = FINAL if row.final else 0
         reply = row.reply
         if reply is not None:
             usage = reply.usage
             if usage.input_tokens:
-                columns["input"][slot] += _sane(usage.input_tokens)
+                add("input", slot, _sane(usage.input_tokens))
             if usage.output_tokens:
-                columns["output"][slot] += _sane(usage.output_tokens)
+                add("output", slot, _sane(usage.output_tokens))
             if reply.timing is not None:
-                columns["nanos"][slot] += _sane(reply.timing.done_ns)
+                add("micros", slot, _sane(round(reply.timing.done_ns / 1000)))
             if reply.finish == "length":
                 flags |= TRUNCATED
             if reply.refusal or reply.finish in _CUT_SHORT:
@@ -213,10 +222,14 @@ class Fold:
         columns["flags"][slot] = flags
         columns["result"][slot] = number
 
-    def _count(self, name: str, slot: int) -> None:
-        column = self.column(name)
-        if column[slot] < SATURATED:
-            column[slot] += 1
+    def _add(self, name: str, slot: int, amount: int) -> None:
+        column = self.columns.get(name) or self.column(name)
+        try:
+            column[slot] += amount
+        except OverflowError:
+            wider = self.wide[name] = _WIDER[column.typecode]
+            self.columns[name] = array(wider, column)
+            self.columns[name][slot] += amount
 
     def _scored(self, row: AnyScored, number: int) -> None:
         slot = self._slot(row)

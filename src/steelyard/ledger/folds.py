@@ -28,14 +28,23 @@ class Folds:
         self._lock = threading.Lock()
         self._recent: tuple[int, Fold] | None = None
 
-    def get(self, tip: Tip, n_contestants: int, n_tasks: int) -> Fold:
-        """The fold of a run up to `tip`. Callers share it and must not add to it."""
+    def get(self, tip: Tip, n_contestants: int, n_tasks: int, *, places: bool = True) -> Fold:
+        """The fold of a run up to `tip`. Callers share it and must not add to it.
+
+        Without `places` it may lack the columns that say where a trial's rows are: a leaderboard does not need them,
+        and they are the larger part of what there is to read.
+        """
         with self._lock:
             fold = self._recent[1] if self._recent and self._recent[0] == tip.chain else None
-            if fold is not None and fold.upto == tip.n:
+            if fold is not None and fold.upto == tip.n and (fold.complete or not places):
                 return fold
-            # readers may still hold the recent one, whose columns must not change under them
-            fold = fold.copy() if fold is not None and fold.upto < tip.n else self.stored(tip.chain)
+            if fold is not None and fold.upto < tip.n and fold.complete:
+                # readers may still hold the recent one, whose columns must not change under them
+                fold = fold.copy()
+            else:
+                fold = self.stored(tip.chain, places=places)
+                if fold is not None and fold.upto < tip.n and not fold.complete:
+                    fold = self.stored(tip.chain)
             shape = (n_contestants, n_tasks)
             if fold is None or fold.upto > tip.n or (fold.n_contestants, fold.n_tasks) != shape:
                 fold = Fold(n_contestants, n_tasks)
@@ -64,18 +73,29 @@ class Folds:
         if want < stop:
             raise LedgerCorrupt(f"row {want} of chain {number} is missing; run `steelyard verify`")
 
-    def stored(self, number: int) -> Fold | None:
+    def stored(self, number: int, *, places: bool = True) -> Fold | None:
         """The fold as it was last kept, or None."""
         found = self._db.rows("SELECT upto, shape FROM folds WHERE chain = ?", (number,))
         if not found:
             return None
-        columns = self._db.rows("SELECT name, body FROM fold_columns WHERE chain = ?", (number,))
-        again = self._db.rows("SELECT upto FROM folds WHERE chain = ?", (number,))
-        if not again or again[0][0] != found[0][0]:
-            return None  # replaced between the two looks: fold afresh rather than mix
         upto, shape = cast("tuple[int, bytes]", found[0])
-        bodies = {cast("str", name): bytes(cast("bytes", body)) for name, body in columns}
-        return Fold.load(upto, bytes(shape), bodies)
+        names = [
+            cast("str", r[0])
+            for r in self._db.rows("SELECT name FROM fold_columns WHERE chain = ?", (number,))
+        ]
+        several = (
+            sum(n.startswith("scored/") for n in names) > 1
+        )  # then the newest must be told from the others
+        left_out = () if places or several else ("intent", "result", "scored/0")
+        bodies = {}
+        for name in names:
+            if name not in left_out:
+                sql = "SELECT body FROM fold_columns WHERE chain = ? AND name = ?"
+                bodies[name] = [bytes(cast("bytes", r[0])) for r in self._db.rows(sql, (number, name))]
+        again = self._db.rows("SELECT upto FROM folds WHERE chain = ?", (number,))
+        if not again or again[0][0] != upto or not all(bodies.values()):
+            return None  # replaced while we looked: fold afresh rather than mix
+        return Fold.load(upto, bytes(shape), {n: b[0] for n, b in bodies.items()}, complete=not left_out)
 
 
 class WriterFold:

@@ -226,13 +226,13 @@ class SqlLedger:
     def cells(self, run: str, scorer: str = "") -> Cells:
         """Columns for statistics; see `Ledger`."""
         m = self._manifest(run)
-        fold = self._folds.get(self._tip(run), len(m.contestants), m.n_tasks)
+        fold = self._folds.get(self._tip(run), len(m.contestants), m.n_tasks, places=False)
         return Cells(m.contestants, Columns(fold, scorer), scorer, fold.upto)
 
     def scorers(self, run: str) -> tuple[str, ...]:
         """The scorer versions that judged this run, in the order in which they came."""
         m = self._manifest(run)
-        return tuple(self._folds.get(self._tip(run), len(m.contestants), m.n_tasks).scorers)
+        return tuple(self._folds.get(self._tip(run), len(m.contestants), m.n_tasks, places=False).scorers)
 
     def trials(self, run: str, where: Mapping[str, object] | None = None) -> Iterator[TrialRow]:
         """Trials in (c, t, k) order; see `Ledger`."""

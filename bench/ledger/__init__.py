@@ -1,0 +1,1 @@
+"""The ledger: bytes and time a sample, memory, leaderboard queries."""
