@@ -87,6 +87,7 @@ def test_every_command_in_the_pages_exists_with_its_options() -> None:
     assert not wrong
 
 
+@pytest.mark.executes
 @pytest.mark.parametrize(
     ("page", "script"),
     [pytest.param(p, t, id=f"{p.name}-{i}") for i, (p, t) in enumerate(blocks("sh", "run"))],
