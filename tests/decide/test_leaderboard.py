@@ -102,3 +102,21 @@ def test_after_adaptive_spending_differences_come_from_the_sequential_intervals(
     d = far.versus[0].difference
     assert is_known(d.interval)
     assert d.interval.low == pytest.approx(0.15 - 0.05 * np.sqrt(2))
+
+
+def test_few_tasks_are_judged_as_compare_judges_them() -> None:
+    """Five tasks won and one lost of eight: an exact sign test gives p = 0.22."""
+    leader = [[1, 1]] * 7 + [[0, 0]]
+    other = [[0, 0]] * 5 + [[1, 1]] * 3
+    board = leaderboard(evidence([leader, other], planned=2))
+    interval = board.versus[0].difference.interval
+    assert is_known(interval)
+    assert interval.method == "Bonett-Price"
+    assert interval.low < 0 < interval.high
+    assert board.versus[0].verdict == "undecided"
+
+
+def test_nobody_leads_where_all_score_the_same() -> None:
+    same = [[1], [0], [1]]
+    assert leaderboard(evidence([same, same], planned=1)).sentence == "Undecided: c0 and c1 score the same."
+    assert "all others score the same" in leaderboard(evidence([same, same, same], planned=1)).sentence

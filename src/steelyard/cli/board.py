@@ -63,6 +63,8 @@ def _dollars(value: Figure) -> str:
         return "unknown"
     if value == 0:
         return "$0"
+    if value < 0.001:
+        return f"${float(f'{value:.2g}'):.10f}".rstrip("0")
     return f"${value:.4f}" if value < 1 else f"${value:.2f}"
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
 from steelyard.stats.base import Coded, Estimate, Figure, FloatArray, IntArray, Interval
 from steelyard.stats.clusters import cluster_sums, estimate_mean
+from steelyard.stats.paired_forms import difference_interval
 from steelyard.unknown import Unknown, is_known
 
 
@@ -294,10 +295,12 @@ def _against_leader(e: Evidence, order: Sequence[int], level: float) -> tuple[Ve
             continue
         diff = e.columns["value_sum"][leader][both] / a[both] - e.columns["value_sum"][other][both] / b[both]
         weights = _suite_weights(e.suite_of[both])
-        grouped = cluster_sums(
-            diff * weights, _coded(e.clusters[both]), n_trials=int((a[both] + b[both]).sum())
-        )
+        unit = _coded(e.clusters[both])
+        grouped = cluster_sums(diff * weights, unit, n_trials=int((a[both] + b[both]).sum()))
         estimate = estimate_mean(grouped, level=corrected, bounds=None, method="paired by task")
+        if estimate.n_clusters > 1 and bool(np.all(weights == 1.0)):
+            # as `compare` has it: Student's t is too sure of a few tasks; weighted differences leave -1..1
+            estimate = replace(estimate, interval=difference_interval(diff, unit, corrected))
         verdict = "undecided"
         if is_known(estimate.interval) and estimate.interval.low > 0:
             verdict = "better"
@@ -363,6 +366,10 @@ def _sentence(overall: Sequence[Line], versus: Sequence[Versus], coverage_floor:
     better = [v for v in versus if v.verdict == "better"]
     open_ = [v for v in versus if v.verdict != "better"]
     leader = versus[0].leader
+    if not better and all(v.difference.value == 0 for v in versus):
+        return (
+            f"Undecided: {leader} and {versus[0].other if len(versus) == 1 else 'all others'} score the same."
+        )
     if not better:
         return f"Undecided: {leader} leads, but no difference from it is clear yet."
     nearest = better[0]
