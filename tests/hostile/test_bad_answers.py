@@ -9,7 +9,7 @@ import pytest
 from tests.hostile.kit import run_plan, write_tasks
 
 from steelyard.errors import DataError
-from steelyard.testing.stub import StubOptions, stub_thread
+from steelyard.testing.stub import Rule, StubOptions, stub_thread
 from steelyard.unknown import is_known
 
 APP = """
@@ -122,3 +122,18 @@ def test_counts_that_a_provider_cannot_mean_are_no_cost(tmp_path: Path) -> None:
     assert outcome.status == "complete"
     assert found.board.overall[0].n_graded == 3
     assert not is_known(found.board.overall[0].cost_dollars)
+
+
+def test_attempts_that_broke_do_not_shorten_the_mean_time_of_an_answer(tmp_path: Path) -> None:
+    data = write_tasks(tmp_path, [{"id": str(i), "input": f"q{i}", "target": "B"} for i in range(4)])
+    rules = (Rule("q", "500", times=3),)
+    with stub_thread(StubOptions(answer=lambda _: "B", rules=rules, latency_s=0.2)) as stub:
+        plan = {
+            "suites": [data],
+            "contestants": [{"model": "m", "base_url": stub.base_url}],
+            "retry": {"attempts": 5, "wait": 0, "wait_max": 0},
+        }
+        _, _, found = run_plan(tmp_path, plan)
+    seconds = found.board.overall[0].seconds
+    assert is_known(seconds)
+    assert seconds >= 0.2, "an answer took 0.2 s; three broken attempts before each have no time"

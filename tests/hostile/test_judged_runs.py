@@ -149,3 +149,22 @@ def test_kill_9_among_judge_calls_pays_none_twice_but_those_in_flight(kills: int
     found = results(ledger, "last")
     assert (found.board.overall[0].n_graded, found.info.status) == (80, "complete")
     print(f"{said['killed']} kills, {lost} calls in flight at a kill, {requests} requests")
+
+
+def test_retrying_ungraded_trials_judges_their_answers_again_and_pays_none_twice(tmp_path: Path) -> None:
+    rules = (Rule("Criteria", "400", times=1), Rule("question 3", "500", times=2))
+    with stub_thread(StubOptions(answer=judge_or_answer, rules=rules)) as stub:
+        plan = judged_plan(tmp_path, stub.base_url, n=6, retry={"attempts": 2, "wait": 0, "wait_max": 0})
+        ledger, outcome, found = run_plan(tmp_path, plan)
+        assert (outcome.status, found.board.overall[0].n_graded) == ("complete", 0)
+        outcome, found = resume(ledger, retry_ungraded=True)
+        line = found.board.overall[0]
+        # the judge's first call about question 3 comes now, and fails like the others' did
+        assert (line.n_graded, line.n_ungraded) == (5, 1)
+        outcome, found = resume(ledger, retry_ungraded=True)
+        assert found.board.overall[0].n_graded == 6
+        answers = {p: n for p, n in stub.counts.received.items() if "code" not in p}
+    assert answers == {f"question {i}": 3 if i == 3 else 1 for i in range(6)}
+    numbers = [r.a for r in ledger.records(outcome.run) if isinstance(r, Intent) and r.t == 3 and not r.role]
+    assert numbers == [0, 1, 2], "attempts go on counting"
+    assert not ledger.verify(outcome.run).problems

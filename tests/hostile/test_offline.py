@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-HOOK = '''
+HOOK = """
 import os, sys
 
 def hook(event, args):
@@ -24,9 +24,9 @@ def hook(event, args):
             f.write(repr((event, address)) + chr(10))
 
 sys.addaudithook(hook)
-'''
+"""
 
-SHORT = '''
+SHORT = """
 import json, pathlib, re, subprocess, sys
 from importlib.resources import files
 server = subprocess.Popen(
@@ -43,11 +43,11 @@ try:
 finally:
     server.terminate()
     server.wait(20)
-'''
-DEMO = '''
+"""
+DEMO = """
 import subprocess, sys
 sys.exit(subprocess.run([sys.executable, "-m", "steelyard", "demo", "--ledger", "led", "--json", "--no-live"]).returncode)
-'''
+"""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -67,7 +67,7 @@ def addresses(log: Path) -> set[str]:
     """What the hook saw, as text; unix sockets left out."""
     seen = set()
     for line in log.read_text().splitlines():
-        _, address = eval(line, {"__builtins__": {}})  # noqa: S307 - written by our own hook
+        _, address = eval(line, {"__builtins__": {}})
         if isinstance(address, str | bytes) and str(address).startswith(("/", "b'/")):
             continue
         host = address[0] if isinstance(address, tuple) else address
@@ -75,7 +75,9 @@ def addresses(log: Path) -> set[str]:
     return seen
 
 
-@pytest.mark.parametrize("script", [SHORT, pytest.param(DEMO, marks=pytest.mark.slow)], ids=["short", "whole"])
+@pytest.mark.parametrize(
+    "script", [SHORT, pytest.param(DEMO, marks=pytest.mark.slow)], ids=["short", "whole"]
+)
 @pytest.mark.timeout(400)
 def test_the_demo_needs_loopback_alone_and_opens_no_other_socket(script: str, tmp_path: Path) -> None:
     inside = namespace()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shlex
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -67,6 +69,11 @@ def run_async(main: Callable[[], Coroutine[object, object, RunOutcome]]) -> RunO
     return asyncio.run(main())
 
 
+def _shown(place: str) -> str:
+    """A ledger's place as a command line may repeat it: quoted, and without the password of a database."""
+    return clean(shlex.quote(re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:***@", place)))
+
+
 def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) -> None:
     """Print the leaderboard and how the session ended, and leave with the code that says so."""
     # lazy: numpy is loaded when the last answer is in
@@ -79,7 +86,7 @@ def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) ->
     else:
         click.echo(board_text(found))
     p = outcome.progress
-    where = "" if place == "" else f" --ledger {place}"
+    where = "" if place == "" else f" --ledger {_shown(place)}"
     if outcome.status != "complete":
         say(f"{outcome.status}: {clean(outcome.reason)}. {p.done} of {p.total} trials are done.")
         say(f"go on with: steelyard resume {outcome.run}{where}")
@@ -88,7 +95,8 @@ def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) ->
     code = STATUS_CODES[outcome.status]
     if code is ExitCode.OK and found.n_ungraded > 0:
         say(f"{found.n_ungraded} trials have no verdict; the scores are bounded both ways above.")
-        code = ExitCode.INCOMPLETE
+        measured = any(line.n_graded for line in found.board.overall)
+        code = ExitCode.INCOMPLETE if measured else ExitCode.INFRASTRUCTURE
     if code is ExitCode.OK and outcome.progress.stopping:
         code = ExitCode.INTERRUPTED
     leave(code)

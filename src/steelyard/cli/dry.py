@@ -43,16 +43,16 @@ def print_dry_run(ready: Prepared, n_show: int, *, as_json: bool) -> None:
     )
     data("(every attempt once; retries after faults come on top and count against the caps)")
     for suite in suites:
+        version = str(suite["version"])[:12]
         data(
-            f"suite {suite['name']}: {suite['tasks']} tasks ({suite['split']}), version {str(suite['version'])[:12]}"
+            f"suite {clean(str(suite['name']))}: {suite['tasks']} tasks ({suite['split']}), version {version}"
         )
     for name, trials, worst in found.per_contestant:
         data(f"contestant {clean(name)}: {trials} trials, worst case {money(worst)}")
     for r in requests:
         data("")
-        data(
-            f"to {clean(str(r['contestant']))}, task {clean(str(r['task']))} of {r['suite']}, seed {r['seed']}:"
-        )
+        who, task, suite_name = (clean(str(r[key])) for key in ("contestant", "task", "suite"))
+        data(f"to {who}, task {task} of {suite_name}, seed {r['seed']}:")
         messages = r["messages"]
         assert isinstance(messages, list)
         for m in messages:

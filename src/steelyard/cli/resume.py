@@ -19,7 +19,9 @@ from steelyard.cli.out import guarded
 @click.command("resume")
 @click.argument("run", default="last")
 @click.option(
-    "--retry-ungraded", is_flag=True, help="Also try the trials again that were parked without a verdict."
+    "--retry-ungraded",
+    is_flag=True,
+    help="Try what has no answer again; judge what has no verdict again.",
 )
 @click.option("--no-live", is_flag=True, help="Plain lines instead of the live view.")
 @ledger_option

@@ -47,7 +47,8 @@ def command(o: RunOptions) -> None:
     """Run the plan file PLAN.
 
     Exit codes: 0 complete; 3 the plan or its data is wrong; 4 the ledger cannot be used; 5 complete, but some
-    trials have no verdict; 6 a cap was reached; 130 stopped. See docs/reference/exit-codes.md.
+    trials have no verdict; 6 a cap was reached; 7 no trial has a verdict; 130 stopped.
+    See docs/reference/exit-codes.md.
     """
     # lazy: the engine is loaded after the command line is known to be right
     from steelyard.cli.live import watcher

@@ -32,7 +32,9 @@ def show_trials(ledger: Ledger, run: str, wanted: Filter, *, reveal: bool, as_js
 
 
 def _text(v: TrialView) -> str:
-    lines = [f"── {clean(v.contestant)} · {v.suite} · task {clean(v.task)} · trial {v.trial} · {v.outcome}"]
+    lines = [
+        f"── {clean(v.contestant)} · {clean(v.suite)} · task {clean(v.task)} · trial {v.trial} · {v.outcome}"
+    ]
     if v.cause:
         lines[0] += f" ({clean(v.cause)})"
     for role, text in v.asked:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from steelyard.contestants.base import Answer, Ask
@@ -31,10 +32,30 @@ def endpoint_of(spec: ContestantSpec, environ: Mapping[str, str], base_url: str)
         base_url=base_url,
         dialect=str(spec.config.get("dialect", "openai-chat")),
         secret=secret,
-        headers=tuple((str(k), str(v)) for k, v in headers.items()) if isinstance(headers, dict) else (),
+        headers=_headers(spec, headers, environ) if isinstance(headers, dict) else (),
         timeout_s=spec.timeout_s,
         verify_tls=spec.config.get("verify_tls", True) is not False,
     )
+
+
+def _headers(
+    spec: ContestantSpec, headers: Mapping[str, object], environ: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Headers to send; `${NAME}` is what the environment holds under that name, and never leaves the transport."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if not environ.get(name):
+            raise PlanError(
+                f"contestant `{spec.name}`: {name} is not set",
+                wanted="the environment variable (or a line in .env) that a header names",
+                got="nothing",
+                fix=f"export {name}=...",
+            )
+        return environ[name]
+
+    pattern = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
+    return tuple((str(k), re.sub(pattern, value, str(v))) for k, v in headers.items())
 
 
 class EndpointContestant:

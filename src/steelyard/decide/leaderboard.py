@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from steelyard.stats.base import Coded, Estimate, Figure, FloatArray, IntArray, Interval
+from steelyard.stats.base import BoolArray, Coded, Estimate, Figure, FloatArray, IntArray, Interval
 from steelyard.stats.clusters import cluster_sums, estimate_mean
 from steelyard.stats.paired_forms import difference_interval
 from steelyard.unknown import Unknown, is_known
@@ -46,7 +46,7 @@ class Line:
     """One contestant on one suite (or over all: `suite` is empty).
 
     Scores in [0, 1]. `coverage` is graded over planned trials. Money in dollars, `seconds` the mean time of an
-    attempt, `tokens_per_second` output tokens over that time (closed loop: what the trials saw).
+    answer, `tokens_per_second` output tokens over that time (closed loop: what the trials saw).
     """
 
     contestant: str
@@ -108,7 +108,10 @@ def leaderboard(
     by_suite = [
         [_line(evidence, c, s, level, (sequential or {}).get((s, c))) for s in range(n_s)] for c in range(n_c)
     ]
-    overall = [lines[0] if n_s == 1 else _over_suites(lines, level) for lines in by_suite]
+    overall = [
+        lines[0] if n_s == 1 else _over_suites(lines, level, _speed(evidence, c, None))
+        for c, lines in enumerate(by_suite)
+    ]
     order = sorted(range(n_c), key=lambda c: _rank_key(overall[c].estimate.value))
     versus: tuple[Versus, ...] = ()
     if n_c > 1:
@@ -144,8 +147,8 @@ def _line(e: Evidence, c: int, s: int, level: float, sequential: Estimate | None
     low, high = _bounds(value_sum, graded, planned)
     n_graded, n_planned = int(graded.sum()), int(planned.sum())
     ungraded = int(total("ungraded"))
-    attempts = total("attempts")
-    seconds, out, tokens_in = total("seconds"), total("output_tokens"), total("input_tokens")
+    out, tokens_in = total("output_tokens"), total("input_tokens")
+    seconds, speed = _speed(e, c, mine)
     cost: Figure = (total("cost_pusd") + total("other_cost_pusd")) / 1e12
     if total("unpriced") + total("other_unpriced") > 0:
         cost = Unknown("the cost of some attempts is not known")
@@ -163,10 +166,8 @@ def _line(e: Evidence, c: int, s: int, level: float, sequential: Estimate | None
         n_waiting=max(0, n_planned - n_graded - ungraded),
         cost_dollars=cost,
         cost_per_trial=cost / (n_graded + ungraded) if is_known(cost) and n_graded + ungraded else _no(cost),
-        seconds=seconds / attempts if attempts and seconds else Unknown("no attempt was timed"),
-        tokens_per_second=out / seconds
-        if seconds > 0 and metered
-        else Unknown("tokens or times not reported"),
+        seconds=seconds,
+        tokens_per_second=speed,
         input_tokens=tokens_in if metered else Unknown("tokens not reported"),
         output_tokens=out if metered else Unknown("tokens not reported"),
         abstained=int(total("abstained")),
@@ -174,6 +175,24 @@ def _line(e: Evidence, c: int, s: int, level: float, sequential: Estimate | None
         refused=int(total("refused")),
         truncated=int(total("truncated")),
     )
+
+
+def _speed(e: Evidence, c: int, mine: BoolArray | None) -> tuple[Figure, Figure]:
+    """(mean seconds of an answer, output tokens a second) over the tasks `mine`, or over all.
+
+    An attempt that broke has no time: what is divided by is `timed`, the answers that have one (without that column,
+    all attempts).
+    """
+
+    def total(name: str) -> float:
+        column = e.columns[name][c]
+        return float((column if mine is None else column[mine]).sum())
+
+    seconds, out = total("seconds"), total("output_tokens")
+    timed = total("timed" if "timed" in e.columns else "attempts")
+    if seconds <= 0 or timed <= 0:
+        return Unknown("no attempt was timed"), Unknown("tokens or times not reported")
+    return seconds / timed, out / seconds if out > 0 else Unknown("tokens or times not reported")
 
 
 def _no(cost: Figure) -> Unknown:
@@ -207,8 +226,8 @@ def _bounds(value_sum: FloatArray, graded: FloatArray, planned: FloatArray) -> t
     )
 
 
-def _over_suites(lines: Sequence[Line], level: float) -> Line:
-    """The plain mean over suites; suites are independent, so variances add."""
+def _over_suites(lines: Sequence[Line], level: float, speed: tuple[Figure, Figure]) -> Line:
+    """The plain mean over suites; suites are independent, so variances add. Times are over all answers."""
     n = len(lines)
     values = [line.estimate.value for line in lines]
     known = [v for v in values if is_known(v)]
@@ -259,8 +278,8 @@ def _over_suites(lines: Sequence[Line], level: float) -> Line:
         n_waiting=sum(line.n_waiting for line in lines),
         cost_dollars=cost,
         cost_per_trial=cost / ended if is_known(cost) and ended else _no(cost),
-        seconds=mean("seconds"),
-        tokens_per_second=mean("tokens_per_second"),
+        seconds=speed[0],
+        tokens_per_second=speed[1],
         input_tokens=total("input_tokens"),
         output_tokens=total("output_tokens"),
         abstained=sum(line.abstained for line in lines),

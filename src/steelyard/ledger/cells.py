@@ -56,6 +56,7 @@ class Columns(Mapping[str, "NDArray[np.float64]"]):
             "format_failures": lambda: self._cells((self._mark() & f.FORMAT_FAILURE) > 0),
             "refused": lambda: self._cells((self._raw("flags") & f.REFUSED) > 0),
             "truncated": lambda: self._cells((self._raw("flags") & f.TRUNCATED) > 0),
+            "timed": lambda: self._cells(self._raw("micros") > 0),
             "seconds": lambda: self._cells(self._raw("micros")) / 1e6,
         }
 

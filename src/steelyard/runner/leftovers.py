@@ -12,27 +12,43 @@ from steelyard.runner.scoring import Scoring
 from steelyard.runner.source import Cell
 from steelyard.schema.record import Record, Scored
 from steelyard.schema.reply import Reply
-from steelyard.schema.score import ungraded
+from steelyard.schema.score import Outcome, ungraded
 from steelyard.scorers.base import Item
 
 _GROUP = 256
 
 
+def is_measurement(ended_by: str) -> bool:
+    """True when the attempt ended in something that can be judged."""
+    return bool(ended_by) and EndedBy(ended_by).is_measurement
+
+
 def judge_leftovers(
-    ledger: Ledger, ready: Prepared, writer: RunWriter, scoring: Scoring, judging: Judging | None
+    ledger: Ledger,
+    ready: Prepared,
+    writer: RunWriter,
+    scoring: Scoring,
+    judging: Judging | None,
+    *,
+    again: bool = False,
 ) -> set[Cell]:
-    """Score what has a final result and no score. Returns the trials that a judge still has to read."""
+    """Score what has a final result and no score. Returns the trials that a judge still has to read.
+
+    With `again`, what was answered and has no verdict is judged once more: the answer is paid and stays.
+    """
     render = Renderer(ready)
     waiting: set[Cell] = set()
     batch: list[tuple[object, str, Item]] = []
     records: list[Record] = []
     for row in ledger.trials(writer.run):
-        if row.score is not None or not row.final:
+        answered = row.reply is not None or is_measurement(row.ended_by)
+        without = row.score is None or (again and answered and row.score.outcome is Outcome.UNGRADED)
+        if not (without and row.final):
             continue
         key: Key = (row.c, row.t, row.k, row.attempts - 1)
         s, i = ready.locate(row.t)
         suite = scoring.suites[s]
-        if row.reply is None and not EndedBy(row.ended_by).is_measurement:
+        if not answered:
             score = ungraded(f"{row.ended_by}:{row.fault}", row.detail[:200])
             records.append(Scored(*key, suite.name, score))
             continue

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from steelyard.runner.plansecrets import check_fields, check_query, headers_of
 from steelyard.schema.contestant import ContestantSpec, Kind, Prompt, Sampling
 from steelyard.schema.price import Price
 from steelyard.tasks.yamldoc import Doc
@@ -163,9 +164,12 @@ def _config(
     url = _url(keys["url"])
     config["url"] = url
     config["method"] = keys["method"].choice(("GET", "POST", "PUT")) if "method" in keys else "POST"
-    for key in ("request", "response", "headers"):
+    for key in ("request", "response"):
         if key in keys:
             config[key] = keys[key].plain()
+            check_fields(keys[key], config[key])
+    if "headers" in keys:
+        config["headers"] = headers_of(keys["headers"])
     if "key_env" in keys:
         config["key_env"] = keys["key_env"].text()
     return config, urlsplit(url).netloc
@@ -198,11 +202,11 @@ def _endpoint(
         key_env = key_env if _may_have_the_key(base) else ""
     elif known is not None:
         standard, variable, key_env, default_dialect = known
-        base = environ.get(variable) or standard
+        base = _from_variable(doc, variable, environ.get(variable) or standard)
         dialect = dialect if "dialect" in keys else default_dialect
         provider = model.split("/", 1)[0]
     elif environ.get("OPENAI_BASE_URL") and dialect != "anthropic-messages":
-        base = environ["OPENAI_BASE_URL"]
+        base = _from_variable(doc, "OPENAI_BASE_URL", environ["OPENAI_BASE_URL"])
         provider = urlsplit(base).netloc
     else:
         raise doc.fail(
@@ -217,7 +221,7 @@ def _endpoint(
     if key_env:
         config["key_env"] = key_env
     if "headers" in keys:
-        config["headers"] = {k: v.text() for k, v in keys["headers"].entries().items()}
+        config["headers"] = headers_of(keys["headers"])
     if "verify_tls" in keys:
         config["verify_tls"] = keys["verify_tls"].boolean()
     return config, provider
@@ -231,6 +235,19 @@ def _may_have_the_key(base: str) -> bool:
         or host in ("localhost", "::1")
         or host.startswith("127.")
     )
+
+
+def _from_variable(doc: Doc, variable: str, base: str) -> str:
+    """A base URL that the environment gives: it is kept in the ledger, so it must not hold a credential either."""
+    parts = urlsplit(base)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise doc.fail(
+            f"{variable} is not a URL that can be called, or holds a credential",
+            wanted="http:// or https://, a host, and no user or password",
+            got=f"{variable}={parts.scheme}://{parts.hostname or ''}",
+            fix=f"set {variable} anew, or write `base_url` here",
+        )
+    return base
 
 
 def _url(doc: Doc) -> str:
@@ -249,6 +266,7 @@ def _url(doc: Doc) -> str:
             got=f"{parts.scheme}://***@{parts.hostname}" + (f":{port}" if port else ""),
             fix="name the variable that holds the key in `key_env`",
         )
+    check_query(doc, parts.query)
     return value
 
 
@@ -292,6 +310,8 @@ def _sampling(keys: Mapping[str, Doc]) -> Sampling:
     extra = keys["extra"].plain() if "extra" in keys else {}
     if not isinstance(extra, dict):
         raise keys["extra"].fail("not a mapping", wanted="`name: value` pairs to send as they are")
+    if extra:
+        check_fields(keys["extra"], extra)
     return Sampling(
         max_tokens=keys["max_tokens"].integer(1, 10**7) if "max_tokens" in keys else None,
         temperature=keys["temperature"].number(0, 2) if "temperature" in keys else None,

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from steelyard.errors import PlanError
 from steelyard.ledger.base import Ledger, ResumeState, RunWriter
 from steelyard.runner.base import Executor, Prepared, RunOutcome, prepared
 from steelyard.runner.control import ControlServer, socket_path
 from steelyard.runner.engine import Engine, Session
 from steelyard.runner.judging import Judging
-from steelyard.runner.leftovers import judge_leftovers
+from steelyard.runner.leftovers import is_measurement, judge_leftovers
 from steelyard.runner.limits import ProviderLimits
 from steelyard.runner.local import LocalExecutor
 from steelyard.runner.prepare import Renderer
@@ -25,6 +27,7 @@ from steelyard.runner.scoring import Scoring
 from steelyard.runner.source import Cell, FixedSource, Source
 from steelyard.schema.canon import content_hash
 from steelyard.schema.plan import Plan
+from steelyard.schema.score import Outcome
 
 if TYPE_CHECKING:
     from steelyard.runner.adaptive import Adaptive
@@ -62,6 +65,13 @@ async def take_up(ledger: Ledger, run: str, options: Options) -> RunOutcome:
     """Resume a run: what is finished is not sent again. Raises LedgerBusy while another process writes it."""
     info = ledger.find(run)
     ready = prepared(ledger.plan(info.run), ledger.suites(info.run))
+    if options.retry_ungraded and ready.plan.trials.until is not None:
+        raise PlanError(
+            "parked trials of a run that repeats `until` cannot be tried again: its rounds have counted them as lost",
+            wanted="a run with a fixed number of trials",
+            got=f"until: {ready.plan.trials.until:g}",
+            fix="resume it without --retry-ungraded, or run the plan again",
+        )
     executor = await _started(ready.plan, options)
     try:
         writer = ledger.open_run(info.run)
@@ -96,8 +106,8 @@ async def _run(run: _Run, options: Options) -> RunOutcome:
         render = Renderer(run.ready)
         judging = _judging(run, scoring)
         awaiting = (
-            judge_leftovers(run.ledger, run.ready, run.writer, scoring, judging)
-            if run.state.unscored
+            judge_leftovers(run.ledger, run.ready, run.writer, scoring, judging, again=options.retry_ungraded)
+            if run.state.unscored or options.retry_ungraded
             else set()
         )
         adaptive, sources, done = _sources(run, options, awaiting)
@@ -185,7 +195,8 @@ def _sources(
     finished = Bits(len(plan.contestants) * n * count)
     done = 0
     if resumed:
-        again = set(_ungraded(run)) if options.retry_ungraded else set()
+        again = _parked(run) if options.retry_ungraded else {}
+        run.state.attempts.update(again)
         for c, t, k in run.ledger.finished(run.writer.run):
             if (c, t, k) not in again:
                 finished.add((c * n + t) * count + k)
@@ -196,11 +207,18 @@ def _sources(
     return None, sources, done
 
 
-def _ungraded(run: _Run) -> Iterable[tuple[int, int, int]]:
-    """Trials that were parked, to be tried again."""
-    for c, t, k, _outcome, value in run.ledger.scores(run.writer.run):
-        if value is None:
-            yield c, t, k
+def _parked(run: _Run) -> dict[Cell, int]:
+    """Trials without an answer that were parked, to be tried again, and the number of the next attempt of each.
+
+    What was answered is not asked for again: it was paid, and only its verdict is missing.
+    """
+    lost = Counter((f.c, f.t, f.k) for f in run.state.in_flight if not f.role)
+    out: dict[Cell, int] = {}
+    for row in run.ledger.trials(run.writer.run, {"outcome": Outcome.UNGRADED}):
+        if row.reply is None and not is_measurement(row.ended_by):
+            cell = (row.c, row.t, row.k)
+            out[cell] = row.attempts + lost[cell]
+    return out
 
 
 def _judging(run: _Run, scoring: Scoring) -> Judging | None:

@@ -67,10 +67,13 @@ def trial_views(ledger: Ledger, run: str, wanted: Filter, *, reveal: bool) -> It
             raise DataError(
                 "no such task in this run", wanted="the id of one of its tasks", got=wanted.task_id
             )
-        where["t"] = ids[0]
+        if len(ids) == 1:
+            where["t"] = ids[0]
     render = Renderer(ready)
     n = 0
     for row in ledger.trials(info.run, where):
+        if ids is not None and row.t not in ids:
+            continue
         if wanted.failed and row.score is not None and row.score.outcome is Outcome.PASSED:
             continue
         if n >= wanted.limit:
