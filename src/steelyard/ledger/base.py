@@ -83,8 +83,8 @@ class Cells:
     `cost_pusd`, `unpriced` (attempts whose cost is not known), `input_tokens`, `output_tokens`, `seconds` (attempts in
     whole microseconds) are sums over the contestant's own attempts, which `attempts` counts; `other_cost_pusd` and
     `other_unpriced` are those of calls in other roles (judges, simulated users). `timed` counts trials whose
-    answer has a time: what `seconds` is divided by, since attempts that broke have none. `trials` counts trials that are
-    done, `unscored` those of them that await judgement. Conditions and clusters are by task: ask the suite.
+    answer has a time: what `seconds` is divided by, since attempts that broke have none. `trials` counts trials that
+    are done, `unscored` those of them that await judgement. Conditions and clusters are by task: ask the suite.
 
     A column is made from a compact form each time that it is asked for (8 bytes a cell): keep it if you need it
     twice. `scorer` names the version asked for, "" for each trial's newest. `n_records` is the length of the chain
