@@ -22,7 +22,9 @@ def steelyard(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_names_with_control_characters_are_harmless_everywhere(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("def f(input):\n    return 'B'\n")
     for name in ("x", "y"):
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": "same", "input": "q", "target": "B"}) + "\n")
+        (tmp_path / f"{name}.jsonl").write_text(
+            json.dumps({"id": "same", "input": "q", "target": "B"}) + "\n"
+        )
     plan = {
         "name": ODD,
         "suites": [{"source": f"{n}.jsonl", "name": ODD + n} for n in ("x", "y")],
