@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steelyard.errors import DataError
@@ -59,6 +60,33 @@ def test_numbers_that_a_provider_made_up_do_not_spoil_the_sums(tmp_path: Path) -
         assert 9 <= columns["input_tokens"][0, 0] < 2.0**53
         assert 0 < columns["seconds"][0, 0] < 1e11
         assert ledger.verify().problems == ()
+
+
+def test_sums_that_outgrow_their_column_stay_exact(tmp_path: Path) -> None:
+    with closing(open_ledger(str(tmp_path))) as ledger:
+        with ledger.create_run(plan_of(), [sums(3)]) as writer:
+            one = msgspec.structs.replace(answer("x", usage=Usage(2**31, 2**32)), cost=2**40, final=False)
+            writer.append([one] * 300)
+            writer.append(whole_trial(0, 2))
+            writer.close("complete")
+        wanted = (300, 300 * 2**40, 300 * 2**31, 300 * 2**32)
+        for again in (ledger, open_ledger(str(tmp_path))):
+            columns = again.cells(writer.run).columns
+            names = ("attempts", "cost_pusd", "input_tokens", "output_tokens")
+            assert tuple(columns[name][0, 0] for name in names) == wanted
+            assert tuple(columns[name][0, 2] for name in names) == (1, 10, 20, 5)
+        assert ledger.verify().problems == ()
+
+
+def test_a_repeat_that_no_memory_could_hold_is_refused(tmp_path: Path) -> None:
+    with (
+        closing(open_ledger(str(tmp_path))) as ledger,
+        ledger.create_run(plan_of(), [sums(20_000)]) as writer,
+    ):
+        with pytest.raises(DataError, match="k below 5000"):
+            writer.append([intent(0, 0, 5000)])
+        writer.append([intent(0, 0, 300)])
+        assert ledger.resume_state(writer.run).attempts == {(0, 0, 300): 1}
 
 
 def sums_like_a_benchmark(n: int) -> ListSuite:

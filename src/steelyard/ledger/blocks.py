@@ -125,7 +125,8 @@ def read(db: Database, number: int, start: int, stop: int) -> Iterator[Block]:
             return
         for block in page:
             yield block
-            want = max(want, block.first + block.n)
+            # a damaged count must not keep the reader in one place for ever
+            want = max(want, block.first + max(block.n, 1))
 
 
 def _covered(db: Database, base: int, want: int) -> bool:

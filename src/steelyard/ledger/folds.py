@@ -99,26 +99,39 @@ class Folds:
 
 
 class WriterFold:
-    """The fold of a run that is being written here, made from the records themselves as they pass."""
+    """The fold of a run that is being written here, made from the records themselves as they pass.
+
+    It is derived: should it fail (for want of memory), it is given up and the next reader makes it from the rows. An
+    append that is in the ledger must not be reported as failed.
+    """
 
     def __init__(self, folds: Folds, fold: Fold) -> None:
-        self.fold = fold
+        self.shape = (fold.n_contestants, fold.n_tasks)
+        self._fold: Fold | None = fold
         self._folds, self._kept = folds, fold.upto
 
     def feed(self, db: Database, tip: Tip, records: Sequence[Record]) -> None:
         """Take records that are in the ledger now; keeps the fold when it has grown by a quarter."""
-        self.fold.feed(records)
-        if self.fold.upto - self._kept >= max(WORTH_KEEPING, self._kept // 4):
+        if self._fold is None:
+            return
+        try:
+            self._fold.feed(records)
+        except (MemoryError, OverflowError):
+            self._fold = None
+            return
+        if self._fold.upto - self._kept >= max(WORTH_KEEPING, self._kept // 4):
             self.keep(db, tip)
 
     def keep(self, db: Database, tip: Tip) -> None:
         """Keep it in the ledger."""
-        keep(db, tip, self.fold)
-        self._kept = self.fold.upto
+        if self._fold is not None:
+            keep(db, tip, self._fold)
+            self._kept = self._fold.upto
 
     def hand_over(self, tip: Tip) -> None:
         """The writer adds no more: readers in this process may have the fold."""
-        self._folds.offer(tip, self.fold)
+        if self._fold is not None:
+            self._folds.offer(tip, self._fold)
 
 
 def keep(db: Database, tip: Tip, fold: Fold) -> None:

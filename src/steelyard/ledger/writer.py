@@ -25,6 +25,8 @@ SHARED_MERGE = 256
 """Rows of a shared chain that are merged to one block, whoever completes them (a power of two)."""
 
 MAX_REPEATS = 1 << 16
+MAX_SLOTS = 100_000_000
+"""Contestants x tasks x repeats of one run: beyond it the columns of a run would not fit in memory."""
 MOST_PUSD = 1 << 53
 """The most that one attempt can cost (some 9,000 dollars): sums of it fit in 64 bits."""
 
@@ -91,11 +93,12 @@ class SqlRunWriter:
 
     def _encode(self, record: Record) -> bytes:
         if isinstance(record, Intent | Result | Scored):
-            n_c, n_t = self._fold.fold.n_contestants, self._fold.fold.n_tasks
-            if not (0 <= record.c < n_c and 0 <= record.t < n_t and 0 <= record.k < MAX_REPEATS):
+            n_c, n_t = self._fold.shape
+            most = min(MAX_REPEATS, MAX_SLOTS // max(n_c * n_t, 1))
+            if not (0 <= record.c < n_c and 0 <= record.t < n_t and 0 <= record.k < most):
                 raise DataError(
                     f"run {self.run}: no such trial",
-                    wanted=f"c below {n_c}, t below {n_t}, k below {MAX_REPEATS}",
+                    wanted=f"c below {n_c}, t below {n_t}, k below {most}",
                     got=f"c={record.c} t={record.t} k={record.k}",
                 )
             if type(record) is Scored:
