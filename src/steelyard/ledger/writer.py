@@ -24,6 +24,7 @@ PENDING = 4 << 20
 SHARED_MERGE = 256
 """Rows of a shared chain that are merged to one block, whoever completes them (a power of two)."""
 
+OF_A_TRIAL = (Intent, Result, Scored)
 MAX_REPEATS = 1 << 16
 MAX_SLOTS = 100_000_000
 """Contestants x tasks x repeats of one run: beyond it the columns of a run would not fit in memory."""
@@ -39,6 +40,8 @@ class SqlRunWriter:
         self._db, self._hold, self._tip, self._fold = db, hold, tip, fold
         self._packer = Packer()
         self._small = SmallBlocks()
+        n_c, n_t = fold.shape
+        self._bounds = n_c, n_t, min(MAX_REPEATS, MAX_SLOTS // max(n_c * n_t, 1))
         self._pending: dict[bytes, payloads.Packed] = {}
         self._pending_bytes = 0
         self._open = True
@@ -92,18 +95,17 @@ class SqlRunWriter:
         self._fold.feed(self._db, tip, records)
 
     def _encode(self, record: Record) -> bytes:
-        if isinstance(record, Intent | Result | Scored):
-            n_c, n_t = self._fold.shape
-            most = min(MAX_REPEATS, MAX_SLOTS // max(n_c * n_t, 1))
-            if not (0 <= record.c < n_c and 0 <= record.t < n_t and 0 <= record.k < most):
+        if isinstance(record, OF_A_TRIAL):
+            n_c, n_t, n_k = self._bounds
+            if not (0 <= record.c < n_c and 0 <= record.t < n_t and 0 <= record.k < n_k):
                 raise DataError(
                     f"run {self.run}: no such trial",
-                    wanted=f"c below {n_c}, t below {n_t}, k below {most}",
+                    wanted=f"c below {n_c}, t below {n_t}, k below {n_k}",
                     got=f"c={record.c} t={record.t} k={record.k}",
                 )
-            if type(record) is Scored:
+            if isinstance(record, Scored):
                 _check_score(record)
-            elif type(record) is Result:
+            elif isinstance(record, Result):
                 _check_cost(record)
         row = _to_bytes(record)
         if len(row) > rows.LARGE and type(record) is Result and record.reply is not None:
@@ -158,6 +160,8 @@ class SqlRunWriter:
 
 
 def _check_cost(result: Result) -> None:
+    if 0 <= (result.cost or 0) <= MOST_PUSD and 0 <= result.held <= MOST_PUSD:
+        return
     for name, amount in (("cost", result.cost), ("held", result.held)):
         if amount is not None and not 0 <= amount <= MOST_PUSD:
             raise DataError(f"{name} of an attempt", wanted=f"0 to {MOST_PUSD} picodollars", got=str(amount))
