@@ -266,3 +266,21 @@ def test_a_key_never_reaches_ledger_output_or_error(tmp_path: Path) -> None:
     assert key not in out.stdout + out.stderr + shown.stdout + shown.stderr
     for path in (tmp_path / ".steelyard").rglob("*"):
         assert not path.is_file() or key.encode() not in path.read_bytes()
+
+
+def test_a_run_without_verdicts_says_why_and_where_to_look(tmp_path: Path) -> None:
+    write_tasks(tmp_path, n=2)
+    plan = (
+        "suites: [data.jsonl]\ncontestants: [{name: app, callable: 'app.py:answer'}]\nretry: {attempts: 1}\n"
+    )
+    (tmp_path / "plan.yaml").write_text(plan)
+    (tmp_path / "app.py").write_text("def answer(question):\n    raise ValueError('no \\x1b[31mluck')\n")
+    out = steelyard("run", "plan.yaml", cwd=tmp_path)
+    assert out.returncode == 7
+    assert "2 trials have no verdict" in out.stderr
+    assert "app: 2 x " in out.stderr
+    assert "luck" in out.stderr
+    assert "\x1b[31m" not in out.stderr
+    assert "--failed" in out.stderr
+    shown = steelyard("show", "--failed", cwd=tmp_path)
+    assert "question 1" in shown.stdout

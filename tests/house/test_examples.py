@@ -19,7 +19,7 @@ PLANS: dict[str, tuple[int, list[str]]] = {  # exit code, contestants from best 
     "03_prompts": (0, []),
     "04_own_application": (0, ["bare model", "with lookup"]),
     "05_own_scorer": (0, []),
-    "06_judge": (5, []),
+    "06_judge": (7, []),
     "07_recording": (0, ["today", "last month"]),
 }
 PROGRAMS = {

@@ -79,6 +79,7 @@ def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) ->
     # lazy: numpy is loaded when the last answer is in
     from steelyard.cli.board import board_json, board_text
     from steelyard.runner.results import results
+    from steelyard.runner.trials import whys
 
     found = results(ledger, outcome.run)
     if as_json:
@@ -94,7 +95,14 @@ def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) ->
         say(f"run {outcome.run} is complete. Look again: steelyard show {outcome.run}{where}")
     code = STATUS_CODES[outcome.status]
     if code is ExitCode.OK and found.n_ungraded > 0:
-        say(f"{found.n_ungraded} trials have no verdict; the scores are bounded both ways above.")
+        one = found.n_ungraded == 1
+        say(
+            f"{found.n_ungraded} trial{' has' if one else 's have'} no verdict; scores are bounded both ways."
+        )
+        for why in whys(ledger, outcome.run)[:3]:
+            example = f": {clean(why.example.strip().splitlines()[0], 200)}" if why.example.strip() else ""
+            say(f"  {clean(why.contestant, 60)}: {why.trials} x {clean(why.cause)}{example}")
+        say(f"see them: steelyard show {outcome.run} --failed{where}")
         measured = any(line.n_graded for line in found.board.overall)
         code = ExitCode.INCOMPLETE if measured else ExitCode.INFRASTRUCTURE
     if code is ExitCode.OK and outcome.progress.stopping:

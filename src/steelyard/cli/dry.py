@@ -38,9 +38,8 @@ def print_dry_run(ready: Prepared, n_show: int, *, as_json: bool) -> None:
         )
         return
     at_most = "at most " if plan.trials.until is not None else ""
-    data(
-        f"{at_most}{found.trials} trials; worst case {money(found.worst_pusd)}, {_tokens(found.worst_tokens)} tokens"
-    )
+    count = f"{at_most}{found.trials} trial{'s' * (found.trials != 1)}"
+    data(f"{count}; worst case {money(found.worst_pusd)}, {_tokens(found.worst_tokens)} tokens")
     data("(every attempt once; retries after faults come on top and count against the caps)")
     for suite in suites:
         version = str(suite["version"])[:12]

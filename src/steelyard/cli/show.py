@@ -38,9 +38,13 @@ class ShowOptions:
 @json_option
 @packed(ShowOptions)
 def command(o: ShowOptions) -> None:
-    """List the runs, or show RUN (an id, its beginning, a name, or `last`)."""
+    """List the runs, or show RUN (an id, its beginning, a name, or `last`).
+
+    With --task, --contestant or --failed: single trials, of the last run when RUN is not given.
+    """
     ledger = open_place(o.place, create=False)
-    if o.run is None:
+    wants_trials = o.task_id is not None or o.failed or o.contestant is not None
+    if o.run is None and not wants_trials:
         runs = ledger.runs()
         if o.as_json:
             emit_json(runs)
@@ -52,19 +56,20 @@ def command(o: ShowOptions) -> None:
         if not runs:
             data("no runs yet; try: steelyard demo")
         return
-    if o.task_id is not None or o.failed or o.contestant is not None:
+    run = o.run or "last"
+    if wants_trials:
         # lazy: only when trials are asked for
         from steelyard.cli.trials import show_trials
         from steelyard.runner.trials import Filter
 
         wanted = Filter(o.task_id, o.contestant, failed=o.failed, limit=o.limit)
-        show_trials(ledger, o.run, wanted, reveal=o.reveal, as_json=o.as_json)
+        show_trials(ledger, run, wanted, reveal=o.reveal, as_json=o.as_json)
         return
     # lazy: numpy and rich only when there is something to show
     from steelyard.cli.board import board_json, board_text
     from steelyard.runner.results import results
 
-    found = results(ledger, o.run)
+    found = results(ledger, run)
     if o.as_json:
         emit_json(
             {"run": found.info.run, "status": found.info.status, "head": found.info.head, **board_json(found)}

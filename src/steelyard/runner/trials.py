@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -105,6 +107,36 @@ def trial_views(ledger: Ledger, run: str, wanted: Filter, *, reveal: bool) -> It
             cost_pusd=row.cost_pusd,
             seconds=None if reply is None or reply.timing is None else reply.timing.done_ns / 1e9,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Trials of a contestant that have no verdict for one cause; `example` is what was said of the first."""
+
+    contestant: str
+    cause: str
+    trials: int
+    example: str
+
+
+def whys(ledger: Ledger, run: str, *, most: int = 2000) -> tuple[Why, ...]:
+    """Why trials of a run are ungraded, the most frequent first; looks at `most` of them. Held-out tasks give no
+    example."""
+    info = ledger.find(run)
+    ready = prepared(ledger.plan(info.run), ledger.suites(info.run))
+    names = [s.name for s in ready.plan.contestants]
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], str] = {}
+    for row in itertools.islice(ledger.trials(info.run, {"outcome": Outcome.UNGRADED}), most):
+        if row.score is None:
+            continue
+        key = (names[row.c], row.score.cause)
+        counts[key] += 1
+        if key not in examples:
+            s, i = ready.locate(row.t)
+            if ready.suites[s].task(i).split != "held_out":
+                examples[key] = row.score.explanation
+    return tuple(Why(c, cause, n, examples.get((c, cause), "")) for (c, cause), n in counts.most_common())
 
 
 def _id(ready: Prepared, t: int) -> str:
