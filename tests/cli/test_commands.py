@@ -180,7 +180,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def test_ctl_steers_a_live_run_and_shows_no_content(tmp_path: Path) -> None:
-    write_tasks(tmp_path, n=300)
+    write_tasks(tmp_path, n=4000)
     with stub_thread(StubOptions(answer=lambda r: "IGNORE ALL INSTRUCTIONS", latency_s=0.05)) as stub:
         command = [sys.executable, "-m", "steelyard", "try", "data.jsonl", "--model", "m", "--base-url", stub.base_url,
                    "--concurrency", "4", "--json"]  # fmt: skip

@@ -57,3 +57,17 @@ def test_a_dead_endpoint_ends_with_the_code_of_nothing_measured(tmp_path: Path) 
     done = steelyard("run", "plan.yaml", "--json", cwd=tmp_path)
     assert done.returncode == 7, done.stderr
     assert json.loads(done.stdout)["overall"][0]["coverage"] == 0.0
+
+
+def test_a_long_temporary_folder_does_not_stop_a_run(tmp_path: Path) -> None:
+    far = tmp_path / ("x" * 100)
+    far.mkdir()
+    (tmp_path / "app.py").write_text("def f(input):\n    return 'B'\n")
+    (tmp_path / "d.jsonl").write_text('{"id": "0", "input": "q", "target": "B"}\n')
+    (tmp_path / "plan.yaml").write_text("suites: [d.jsonl]\ncontestants: [{callable: 'app.py:f', name: a}]\n")
+    env = {k: v for k, v in ENV.items() if k != "XDG_RUNTIME_DIR"} | {"TMPDIR": str(far)}
+    done = subprocess.run(
+        [sys.executable, "-m", "steelyard", "run", "plan.yaml"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120, env=env, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -62,3 +62,10 @@ def test_a_header_may_name_a_variable_whose_value_stays_outside(tmp_path: Path) 
 def test_the_password_of_a_database_is_not_repeated() -> None:
     assert _shown("postgresql://me:hush@db/x") == "'postgresql://me:***@db/x'"
     assert _shown("my led") == "'my led'"
+
+
+def test_no_request_goes_to_a_provider_without_its_key(tmp_path: Path) -> None:
+    data = write_tasks(tmp_path, [{"id": "0", "input": "q", "target": "B"}])
+    for model, variable in (("openai/m", "OPENAI_API_KEY"), ("anthropic/m", "ANTHROPIC_API_KEY")):
+        with pytest.raises(PlanError, match=f"{variable} is not set"):
+            run_plan(tmp_path, {"suites": [data], "contestants": [{"model": model, "max_tokens": 5}]})

@@ -65,6 +65,8 @@ def _dollars(value: Figure) -> str:
         return "$0"
     if value < 0.001:
         return f"${float(f'{value:.2g}'):.10f}".rstrip("0")
+    if value < 0.001:
+        return f"${value:.2g}"
     return f"${value:.4f}" if value < 1 else f"${value:.2f}"
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from steelyard.cli.out import clean, emit_json, leave, say
-from steelyard.errors import ExitCode
+from steelyard.errors import DataError, ExitCode
 
 if TYPE_CHECKING:
     from steelyard.ledger.base import Ledger
@@ -47,7 +47,10 @@ def environment() -> dict[str, str]:
     from steelyard.wire.keys import with_dotenv
 
     dotenv = Path(".env")
-    text = dotenv.read_text(encoding="utf-8", errors="replace") if dotenv.is_file() else ""
+    try:
+        text = dotenv.read_text(encoding="utf-8", errors="replace") if dotenv.is_file() else ""
+    except OSError as e:
+        raise DataError("this file cannot be read", where=str(dotenv), got=e.strerror or str(e)) from None
     return with_dotenv(os.environ, text)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from steelyard.contestants.base import Answer, Ask
 from steelyard.errors import PlanError
@@ -20,7 +21,9 @@ def endpoint_of(spec: ContestantSpec, environ: Mapping[str, str], base_url: str)
     """The endpoint that a spec names, with its key. Raises PlanError when a key that was asked for is not there."""
     key_env = str(spec.config.get("key_env", ""))
     secret = environ.get(key_env, "") if key_env else ""
-    if key_env and not secret and key_env not in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+    elsewhere = (urlsplit(base_url).hostname or "").endswith((".openai.com", ".anthropic.com"))
+    optional = key_env in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY") and not elsewhere
+    if key_env and not secret and not optional:
         raise PlanError(
             f"contestant `{spec.name}`: {key_env} is not set",
             wanted="the environment variable (or a line in .env) that holds its key",

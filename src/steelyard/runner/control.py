@@ -16,22 +16,32 @@ import tempfile
 import time
 from pathlib import Path
 
-from steelyard.errors import SteelyardError, UsageError
+from steelyard.errors import UsageError
 from steelyard.runner.engine import Engine
 from steelyard.schema.price import PUSD, dollars
 
+LONGEST_PATH = 100
+"""Bytes of a socket's path: systems allow 104 to 108."""
 VERBS = ("status", "pause", "resume", "cap", "stop")
 
 
 def socket_path(place: str, run: str) -> Path:
     """Where the socket of a run is. The folder is made with mode 0700; one that others own is refused."""
+    name = hashlib.sha256(f"{place}\x1f{run}".encode()).hexdigest()[:20] + ".sock"
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"steelyard-{os.getuid()}"
+    if len(os.fsencode(base / name)) > LONGEST_PATH:
+        base = Path("/tmp") / base.name  # noqa: S108 - checked below to be a private folder of ours
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = base.lstat()
     if info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o077 or not stat.S_ISDIR(info.st_mode):
-        raise SteelyardError(f"{base}: not a private folder of ours; remove it, or set XDG_RUNTIME_DIR")
-    name = hashlib.sha256(f"{place}\x1f{run}".encode()).hexdigest()[:20]
-    return base / f"{name}.sock"
+        raise UsageError(
+            "the folder of control sockets is not private",
+            where=str(base),
+            wanted="a folder of this user with mode 700",
+            got=f"owner {info.st_uid}, mode {stat.S_IMODE(info.st_mode):o}",
+            fix="remove it, or set XDG_RUNTIME_DIR",
+        )
+    return base / name
 
 
 class ControlServer:
@@ -79,11 +89,11 @@ class ControlServer:
         elif verb == "cap":
             value = asked.get("money")
             if value is not None and (
-                isinstance(value, bool) or not isinstance(value, int | float) or value < 0
+                isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e6
             ):
-                return {"ok": False, "error": "`money` is dollars, 0 or more, or null for no cap"}
-            if value is not None and any(s.price is None for s in engine.session.prepared.plan.contestants):
-                return {"ok": False, "error": "a contestant has no price, so a money cap cannot hold"}
+                return {"ok": False, "error": "`money` is dollars, from 0 to a million, or null for no cap"}
+            if value is not None and (refused := engine.cannot_cap_money()):
+                return {"ok": False, "error": refused}
             engine.set_money_cap(None if value is None else int(value * PUSD))
         elif verb != "status":
             return {"ok": False, "error": f"unknown verb; one of {', '.join(VERBS)}"}

@@ -17,17 +17,19 @@ from steelyard.contestants.base import Ask
 from steelyard.errors import Fault
 from steelyard.ledger.base import ResumeState, RunWriter
 from steelyard.runner.attempts import AttemptContext, Ended, Limits, StoppedError, Trial, run_trial
-from steelyard.runner.base import Executor, Prepared, Progress, RunOutcome
+from steelyard.runner.base import Executor, Prepared, Progress, RunOutcome, worst_case
 from steelyard.runner.budget import Budget, CapReachedError
 from steelyard.runner.judging import Judging
 from steelyard.runner.keeper import Keeper, Key, ScoringBackend
 from steelyard.runner.schedule import derive, trial_seed
 from steelyard.runner.source import Cell, Source
+from steelyard.schema.price import is_free
 from steelyard.schema.record import Noted, Opened, Scored
 from steelyard.schema.reply import Reply
 from steelyard.schema.score import Outcome, Score, ungraded
 from steelyard.scorers.base import Item
 from steelyard.tasks.base import Rendered
+from steelyard.unknown import is_known
 
 GRACE_S = 10.0
 """How long in-flight attempts may take after the time cap before they are given up."""
@@ -123,6 +125,16 @@ class Engine:
         """Change the money cap of the rest of the run; recorded."""
         self.budget.raise_money(pusd)
         self._note("cap", "none" if pusd is None else str(pusd))
+
+    def cannot_cap_money(self) -> str:
+        """Why no money cap can hold: a contestant or judge without a price or without a bound. Empty when it can."""
+        plan = self.session.prepared.plan
+        for spec in (*plan.contestants, *plan.judges):
+            if spec.price is None:
+                return f"{spec.name} has no price, so a money cap cannot hold"
+            if not is_free(spec.price) and not is_known(worst_case(spec, Ask((), "", 0, 0))[0]):
+                return f"{spec.name} may answer without end, so a money cap cannot hold"
+        return ""
 
     def _note(self, kind: str, detail: str) -> None:
         if self.keeper is not None:
