@@ -99,6 +99,7 @@ def test_a_killed_judge_call_keeps_its_reservation_over_every_later_session(tmp_
         held = ledger.resume_state(outcome.run).held_pusd
         assert held > 0
         outcome, found = resume(ledger)
+        assert outcome.progress.possibly_paid == 3
         assert outcome.status == "complete"
         assert found.board.overall[0].n_graded == 3
         assert ledger.resume_state(outcome.run).held_pusd == held, "possibly paid stays counted"

@@ -91,6 +91,10 @@ def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) ->
         click.echo(board_text(found))
     p = outcome.progress
     where = "" if place == "" else f" --ledger {_shown(place)}"
+    if p.possibly_paid:
+        say(
+            f"{p.possibly_paid} calls in flight when an earlier session was cut off are possibly paid: not in the cost."
+        )
     if outcome.status != "complete":
         say(f"{outcome.status}: {clean(outcome.reason)}. {p.done} of {p.total} trials are done.")
         say(f"go on with: steelyard resume {outcome.run}{where}")

@@ -146,6 +146,7 @@ class Engine:
         """Until complete, capped, stopped or failed. Raises LedgerError when nothing can be recorded any more."""
         s = self.session
         self.progress.started = time.monotonic()
+        self.progress.possibly_paid = len(s.resume.in_flight)
         loop = asyncio.get_running_loop()
         keeper = self.keeper = Keeper(s.writer, s.scoring, self._on_scores, loop)
         try:
