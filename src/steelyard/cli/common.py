@@ -93,7 +93,7 @@ def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) ->
     where = "" if place == "" else f" --ledger {_shown(place)}"
     if p.possibly_paid:
         say(
-            f"{p.possibly_paid} calls in flight when an earlier session was cut off are possibly paid: not in the cost."
+            f"{p.possibly_paid} calls in flight at the end of an earlier session are possibly paid (not in the cost)."
         )
     if outcome.status != "complete":
         say(f"{outcome.status}: {clean(outcome.reason)}. {p.done} of {p.total} trials are done.")

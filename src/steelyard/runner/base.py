@@ -113,7 +113,7 @@ class Progress:
     tokens: int = 0
     unknown_costs: int = 0
     possibly_paid: int = 0
-    """Calls that were in flight when an earlier session was killed: in no cost, their worst case held under the caps."""
+    """Calls that were in flight when an earlier session was killed: in no cost, their worst case is held."""
     started: float = 0.0
     paused: bool = False
     stopping: str = ""
