@@ -104,7 +104,7 @@ class NamespaceBox:
         poll.register(self._inside.fileno(), select.POLLIN)
         ready = {fd for fd, _ in poll.poll(_START_S * 1000)}
         if self._inside.fileno() in ready:
-            raw, fds, _, _ = socket.recv_fds(self._inside, 65536, 32)
+            raw, fds, _, _ = socket.recv_fds(self._inside, 65536, 32, socket.MSG_CMSG_CLOEXEC)
             message = json.loads(raw) if raw else {"error": "process 1 ended before it was ready"}
             if message.get("ready"):
                 return fds

@@ -111,11 +111,11 @@ def launcher() -> Launcher:
 
 def _hello() -> dict[str, Any]:
     """What is the same for every sandbox: identities, and the allow-list of the host's file system."""
-    mounts, links = [["/usr", "usr"]], {"var/tmp": "/tmp"}
+    mounts, links = [["/usr", "usr"]], {"var/tmp": "../tmp"}
     for name in ("bin", "sbin", "lib", "lib64", "lib32", "libx32"):
         path = Path("/", name)
         if path.is_symlink():
-            links[name] = os.readlink(path)
+            links[name] = os.readlink(path).lstrip("/")  # never out of the root that is being built
         elif path.is_dir():
             mounts.append([str(path), name])
     java = [p.name for p in Path("/etc").glob("java-*")]  # its libraries link there

@@ -41,7 +41,7 @@ def main(cradle: socket.socket, hello: dict[str, Any]) -> None:
             _prepare(hello)
         except OSError as e:
             trouble = str(e)
-        raw, fds, _, _ = socket.recv_fds(cradle, MAX_MESSAGE, 32)
+        raw, fds, _, _ = socket.recv_fds(cradle, MAX_MESSAGE, 32, socket.MSG_CMSG_CLOEXEC)
         if not raw:
             os._exit(0)
         cradle.close()
@@ -92,8 +92,10 @@ def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], int]:
     counters = os.open("/proc/self/net/snmp", os.O_RDONLY | os.O_CLOEXEC)
     os.chdir(at)
     _limits(spec["limits"])
-    lx.prctl(lx.PR_SET_DUMPABLE, 0)
-    if "caps" not in without:
+    lx.prctl(lx.PR_SET_DUMPABLE, int("dumpable" in without))
+    if "caps" in without:
+        lx.keep_capabilities()
+    else:
         lx.drop_capabilities()
         lx.prctl(lx.PR_SET_NO_NEW_PRIVS, 1)
     if "seccomp" not in without:
@@ -177,7 +179,8 @@ def _unreachable(counters: int) -> int:
 
 
 def _request(owner: socket.socket, running: dict[int, int], spec: dict[str, Any]) -> bool:
-    raw, fds, _, _ = socket.recv_fds(owner, MAX_MESSAGE, 16)
+    leaky = "cloexec" in spec["without"]
+    raw, fds, _, _ = socket.recv_fds(owner, MAX_MESSAGE, 16, 0 if leaky else socket.MSG_CMSG_CLOEXEC)
     if not raw:
         return False
     message = json.loads(raw)
@@ -206,6 +209,8 @@ def _spawn(message: dict[str, Any], fds: list[int], spec: dict[str, Any]) -> int
     """
     if message.get("probe"):
         return _spawn_probe(message, fds)
+    if "cloexec" not in spec["without"]:
+        lx.close_on_exec_from(3)  # whatever this process holds, a command starts without it
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in fds]  # clear of the numbers they will get
     actions = [(os.POSIX_SPAWN_DUP2, fd, i) for i, fd in enumerate(high)]
     os.chdir(message["cwd"])

@@ -113,7 +113,7 @@ class Keeper:
 
     def _start(self) -> bool:
         try:
-            raw, fds, _, _ = socket.recv_fds(self.control, init.MAX_MESSAGE, 8)
+            raw, fds, _, _ = socket.recv_fds(self.control, init.MAX_MESSAGE, 8, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             return False
         if not raw:
@@ -200,7 +200,7 @@ class Keeper:
     def _hear(self, box: _Box) -> None:
         """The owner's line: descriptors of the file systems to watch, an end, or silence for ever."""
         try:
-            raw, fds, _, _ = socket.recv_fds(box.line, 4096, 8)
+            raw, fds, _, _ = socket.recv_fds(box.line, 4096, 8, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             raw, fds = b"", []
         if not raw:

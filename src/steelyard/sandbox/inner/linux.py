@@ -132,6 +132,11 @@ def close_from(first: int) -> None:
     _check(_syscall(ctypes.c_long(_CLOSE_RANGE), ctypes.c_uint(first), ctypes.c_uint(~0), 0), "close_range")
 
 
+def close_on_exec_from(first: int) -> None:
+    """Mark every descriptor from `first` on to be closed when a command starts."""
+    _check(_syscall(ctypes.c_long(_CLOSE_RANGE), ctypes.c_uint(first), ctypes.c_uint(~0), 4), "close_range")
+
+
 def drop_capabilities() -> None:
     """Empty every capability set, for good: bounding, ambient, permitted, effective, inheritable."""
     for cap in range(64):
@@ -141,6 +146,17 @@ def drop_capabilities() -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     done = _syscall(ctypes.c_long(_NR["capset"]), ctypes.byref(header), (ctypes.c_uint32 * 6)())
     _check(done, "capset")
+
+
+def keep_capabilities() -> None:
+    """Let commands have what this process may do in its namespaces: only tests that prove a measure use it."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    last = int(open("/proc/sys/kernel/cap_last_cap", "rb").read())  # noqa: SIM115 - closed at once
+    low, high = (1 << 32) - 1 if last >= 31 else (1 << (last + 1)) - 1, (1 << max(0, last - 31)) - 1
+    sets = (ctypes.c_uint32 * 6)(low, low, low, high, high, high)
+    _check(_syscall(ctypes.c_long(_NR["capset"]), ctypes.byref(header), sets), "capset")
+    for cap in range(last + 1):
+        prctl(PR_CAP_AMBIENT, 2, cap)
 
 
 class _Program(ctypes.Structure):
