@@ -120,3 +120,10 @@ def test_nobody_leads_where_all_score_the_same() -> None:
     same = [[1], [0], [1]]
     assert leaderboard(evidence([same, same], planned=1)).sentence == "Undecided: c0 and c1 score the same."
     assert "all others score the same" in leaderboard(evidence([same, same, same], planned=1)).sentence
+
+
+def test_a_stopping_rule_without_a_graded_trial_gives_no_score() -> None:
+    middle = Estimate(0.5, Unknown("-"), Interval(0.0, 1.0, 0.95, "seq"), "seq", 0, 2, 2)
+    line = leaderboard(evidence([[[], []]], planned=1), sequential={(0, 0): middle}).overall[0]
+    assert isinstance(line.estimate.value, Unknown)
+    assert isinstance(line.estimate.interval, Unknown)

@@ -141,7 +141,8 @@ def _line(e: Evidence, c: int, s: int, level: float, sequential: Estimate | None
 
     graded, planned, value_sum = column("graded"), e.planned[c][mine], column("value_sum")
     has = graded > 0
-    estimate = sequential or _mean(
+    # without a graded trial a stopping rule knows the bounds only, and their middle is no score
+    estimate = (sequential if has.any() else None) or _mean(
         value_sum[has] / graded[has], e.clusters[mine][has], int(graded.sum()), level
     )
     low, high = _bounds(value_sum, graded, planned)
