@@ -102,6 +102,8 @@ class AttemptContext:
     jitter: random.Random
     stop: asyncio.Event
     token_offset: dict[int, int] = field(default_factory=dict)
+    slots: asyncio.Semaphore | None = None
+    """Calls in flight over all providers; taken after the provider's own limit, so that nobody waits holding one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,10 @@ async def _one_attempt(
     release = await ctx.limits.acquire(ctx.specs[trial.who].provider, this.hold.tokens or 0)
     kind: str | None = ""
     retry_after: float | None = None
-    reserved = sent = False
+    reserved = sent = slotted = False
     try:
+        if ctx.slots is not None:
+            slotted = await ctx.slots.acquire()
         await ctx.budget.reserve(this.hold)
         reserved = True
         if ctx.stop.is_set():
@@ -184,6 +188,8 @@ async def _one_attempt(
     finally:
         if reserved:
             ctx.budget.settle(this.hold, None, None, paid=None if sent else False)
+        if slotted and ctx.slots is not None:
+            ctx.slots.release()
         release(kind, retry_after)
 
 

@@ -166,6 +166,7 @@ class Engine:
                 progress=self.progress,
                 jitter=random.Random(derive(s.prepared.plan.seed, "jitter")),
                 stop=self.stopping,
+                slots=self._global,
             )
             await self._work(context)
             await keeper.drain()
@@ -225,11 +226,7 @@ class Engine:
             if cell is None or self.stopping.is_set():
                 return
             try:
-                if self._global is None:
-                    await self._one(context, cell)
-                else:
-                    async with self._global:
-                        await self._one(context, cell)
+                await self._one(context, cell)
             except StoppedError:
                 return
             except CapReachedError as e:
