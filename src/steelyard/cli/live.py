@@ -42,7 +42,7 @@ def _figures(engine: Engine) -> dict[str, str]:
         "in flight": str(b.in_flight),
         "retries": str(p.retries),
         "parked": str(p.parked),
-        "state": p.stopping or ("paused" if p.paused else "running"),
+        "state": p.stopping or ("paused" if p.paused else "running" if b.in_flight else "done"),
     }  # fmt: skip
 
 
