@@ -178,6 +178,7 @@ def specification(profile: Profile, *, oneshot: bool, soft: bool) -> dict[str, A
         "host": "box",
         "mounts": [[source, target, os.path.isdir(source)] for source, target in extra],
         "tmp": [limits.tmp, limits.tmp_inodes],
+        "below_tmp": [p.lstrip("/") for p in interpreter() if Path(p).is_relative_to("/tmp")],
         "shm": [limits.tmp, 1000],
         "workspace": {
             "at": profile.workdir,

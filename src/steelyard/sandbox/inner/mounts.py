@@ -38,11 +38,15 @@ def take(mounts: list[list[str]], *, attributes: int = BOUND) -> list[Tree]:
 
 
 def base(hello: dict[str, Any], trees: list[Tree]) -> None:
-    """The part that is the same for all: the system, /dev and /proc, over /tmp of this mount namespace."""
+    """The part that is the same for all: the system, /dev and /proc, over a directory of this mount namespace.
+
+    Not over /tmp where it can be helped: what is to be shown later may come from there.
+    """
     lx.mount(None, "/", None, lx.MS_REC | lx.MS_PRIVATE)
     devices = take([[f"/dev/{name}", f"dev/{name}"] for name in _DEVICES], attributes=_DEVICE)
-    lx.mount("tmpfs", "/tmp", "tmpfs", _PLAIN, "size=4m,nr_inodes=2k,mode=755")
-    os.chdir("/tmp")
+    at = next(place for place in ("/mnt", "/media", "/srv", "/tmp") if os.path.isdir(place))
+    lx.mount("tmpfs", at, "tmpfs", _PLAIN, "size=4m,nr_inodes=2k,mode=755")
+    os.chdir(at)
     for name in ("dev", "proc", "tmp", "run", "home", "dev/shm", "dev/pts", ".lower", ".upper"):
         os.mkdir(name, 0o755)
     for target, content in hello["files"].items():
@@ -64,8 +68,11 @@ def base(hello: dict[str, Any], trees: list[Tree]) -> None:
 
 def finish(spec: dict[str, Any], trees: list[Tree]) -> None:
     """What one sandbox adds: its mounts, its quotas, its workspace; then enter it."""
+    # an interpreter that lives below /tmp would be hidden by the fresh one: taken before, attached again after
+    hidden = take([[place, place] for place in spec["below_tmp"]])
     _tmpfs("tmp", spec["tmp"], "1777")
     os.mkdir("tmp/home", 0o700)
+    put(hidden)
     _tmpfs("dev/shm", spec["shm"], "1777")
     if "readonly" not in spec["without"]:
         lx.put_tree(lx.take_tree("proc/sys", BOUND), "proc/sys")
