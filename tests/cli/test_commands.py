@@ -154,6 +154,9 @@ def test_a_money_cap_ends_with_its_own_code_and_resume_keeps_it(tmp_path: Path) 
         again = steelyard("resume", "last", cwd=tmp_path)
         assert again.returncode == 6
         assert stub.counts.received.total() - sent <= 1
+        raised = steelyard("resume", "last", "--max-cost", "1", cwd=tmp_path)
+        assert raised.returncode == 0, raised.stderr
+        assert stub.counts.received.total() == 200
     assert 0 < sent < 200
 
 

@@ -61,6 +61,8 @@ class Session:
     progress: Progress = field(default_factory=Progress)
     version: str = ""
     plan_hash: str = ""
+    money_cap: int | None = None
+    """Picodollars that replace the plan's money cap from here on."""
 
 
 class Engine:
@@ -152,6 +154,8 @@ class Engine:
         try:
             opened = Opened(time.time_ns(), s.resume.sessions, s.version, s.plan_hash)
             keeper.record(opened, wait=False)
+            if s.money_cap is not None:
+                self.set_money_cap(s.money_cap)
             for open_attempt in s.resume.in_flight:
                 f = open_attempt
                 detail = f"{f.c},{f.t},{f.k},{f.a} {f.role} reserved {f.reserved}"

@@ -38,7 +38,8 @@ class Options:
     """How a session is run; nothing here changes what is measured.
 
     `environ` is where credentials are looked up; `watch` is called with the live engine as soon as it goes (a live
-    view); `executor` replaces the local one; `signals` installs Ctrl-C handling.
+    view); `executor` replaces the local one; `signals` installs Ctrl-C handling; `money_cap`
+    (picodollars) replaces the plan's cap.
     """
 
     environ: Mapping[str, str]
@@ -48,6 +49,7 @@ class Options:
     signals: bool = True
     control: bool = True
     retry_ungraded: bool = False
+    money_cap: int | None = None
 
 
 async def begin(ready: Prepared, ledger: Ledger, options: Options) -> RunOutcome:
@@ -125,8 +127,11 @@ async def _run(run: _Run, options: Options) -> RunOutcome:
             on_scores=None if adaptive is None else adaptive.on_scores,
             version=options.version,
             plan_hash=content_hash(run.ready.plan),
+            money_cap=options.money_cap,
         )
         engine = Engine(session)
+        if options.money_cap is not None and (refused := engine.cannot_cap_money()):
+            raise PlanError("a money cap cannot hold", got=refused, fix="leave --max-cost out")
         plan = run.ready.plan
         per_task = plan.trials.count if plan.trials.until is None else plan.trials.at_most
         engine.progress.total = len(plan.contestants) * run.ready.n_tasks * per_task
