@@ -37,7 +37,7 @@ NEEDS = {"evalica": "evalica", "arena_rank": "arena_rank", "choix": "choix"}
 
 
 def measure(python: str, what: str, votes: int, contestants: int) -> dict[str, object] | None:
-    """One fresh process; None, with the reason on stderr, when it fails or takes over ten minutes."""
+    """One fresh process; None, with the reason on stderr, when it fails or takes over half an hour."""
     env = os.environ | {
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
@@ -47,9 +47,9 @@ def measure(python: str, what: str, votes: int, contestants: int) -> dict[str, o
     }
     command = [python, str(HERE / "ratings_worker.py"), what, str(votes), str(contestants)]
     try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1800, check=False)
     except subprocess.TimeoutExpired:
-        print(f"   {what}: over 600 s, cut", file=sys.stderr)
+        print(f"   {what}: over 1800 s, cut", file=sys.stderr)
         return None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
