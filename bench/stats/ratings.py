@@ -9,7 +9,8 @@ has it (pandas string columns where the peers are found, else NumPy object array
 mostly JAX's compilation, which a long-lived process pays once. Point estimates of the peers have no position term, so
 ours is measured both with it (the default) and without. evalica and FastChat give no standard errors in their times
 below. FastChat's bootstrap is its method written anew from its description (unique matchup x outcome cells, multinomial
-weights, one L-BFGS fit a replicate, a process a core), not its code. Errors are root mean squares against the planted
+weights, one L-BFGS fit a replicate with both sides in one scatter, a process a core), not its code; one scatter a side
+would halve its time. Errors are root mean squares against the planted
 truth in Elo points; the votes hold 25 % ties, no position effect and random sides, the case that the peers assume.
 
 `--peers DIR` is a virtual environment that nobody else uses:
@@ -99,14 +100,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--peers", default="")
     parser.add_argument("--quick", action="store_true", help="100k votes only, 100 replicates")
-    parser.add_argument("--out", default="", help="write the results here as JSON")
+    parser.add_argument("--only", default="", choices=["", "point", "bootstrap"], help="one half of it")
+    parser.add_argument("--out", default="", help="write the results here as JSON, beside what is there")
     options = parser.parse_args(arguments)
     print((__doc__ or "").split("`--peers")[0])
     python = str(Path(options.peers) / "bin" / "python") if options.peers else sys.executable
     absent = missing(python)
     if absent:
         print(f"peers not found, left out: {', '.join(absent)}")
-    grid = [g for g in GRID if not options.quick or g[0] == 100_000]
+    grid = [g for g in GRID if not options.quick or g[0] == 100_000] if options.only != "bootstrap" else []
     results: dict[str, object] = {}
     for votes, contestants in grid:
         wanted = [
@@ -118,16 +120,22 @@ def main(arguments: list[str] | None = None) -> int:
         key = f"{votes:,} votes, {contestants} contestants"
         results[key] = rows
         table(f"{key}: point estimate, ours with sandwich errors", rows)
-    size, replicates = (100_000, 100) if options.quick else (1_000_000, 1000)
-    boot = {
-        f"ours_bootstrap_{replicates}": best(python, f"ours_bootstrap_{replicates}", size, 50, 3),
-        f"fastchat_bootstrap_{replicates}": measure(python, f"fastchat_bootstrap_{replicates}", size, 50),
-    }
-    results[f"bootstrap, {size:,} votes, 50 contestants"] = boot
-    table(f"{replicates} bootstrap replicates, {size:,} votes, 50 contestants", boot)
+    if options.only != "point":
+        size, replicates = (100_000, 100) if options.quick else (1_000_000, 1000)
+        names = [f"{who}_bootstrap_{replicates}" for who in ("ours", "fastchat")]
+        boot = {name: best(python, name, size, 50, 3) for name in names}
+        results[f"bootstrap, {size:,} votes, 50 contestants"] = boot
+        table(f"{replicates} bootstrap replicates, {size:,} votes, 50 contestants", boot)
     if options.out:
-        facts = {"bench": "stats.ratings", "machine": machine(), "not_found": absent, "results": results}
-        Path(options.out).write_text(json.dumps(facts, indent=1) + "\n")
+        out = Path(options.out)
+        before = json.loads(out.read_text())["results"] if out.exists() else {}
+        facts = {
+            "bench": "stats.ratings",
+            "machine": machine(),
+            "not_found": absent,
+            "results": before | results,
+        }
+        out.write_text(json.dumps(facts, indent=1) + "\n")
     return 0
 
 

@@ -39,7 +39,9 @@ def plant(rng: np.random.Generator, law: Law) -> tuple[np.ndarray, Votes]:
 
 
 def outcomes(eta: np.ndarray, uniform: np.ndarray, ties: float) -> np.ndarray:
-    """Outcome codes 2, 1, 0 whose mean score is expit(eta); the tie share is at most `ties`."""
+    """Outcome codes 2, 1, 0 whose mean score is expit(eta); the tie share is at most `ties`, at most a half."""
+    if not 0 <= ties <= 0.5:  # more would leave no room for a mean score far from one half
+        raise ValueError(f"ties must lie in 0..0.5, not {ties}")
     p = 1 / (1 + np.exp(-eta))
     tie = ties * 4 * p * (1 - p)
     win = p - tie / 2

