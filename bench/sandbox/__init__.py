@@ -1,0 +1,1 @@
+"""What a sandbox costs, beside other ways to isolate."""
