@@ -16,9 +16,9 @@ from typing import Any
 import click
 
 from steelyard.errors import ExitCode, SandboxError, SteelyardError
-from steelyard.sandbox.choose import choose
-from steelyard.sandbox.collect import shown
+from steelyard.sandbox.collecting import shown
 from steelyard.sandbox.profile import MIB, Limits
+from steelyard.sandbox.rungs import choose
 from steelyard.scorers.code.channel import Bench
 from steelyard.scorers.code.grade import Grade, Job, Standing, grade
 from steelyard.scorers.code.python import find

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from steelyard.errors import ExitCode
-from steelyard.sandbox.choose import choose
 from steelyard.sandbox.profile import MIB, Limits
+from steelyard.sandbox.rungs import choose
 from steelyard.scorers.code.channel import Bench
 from steelyard.scorers.code.cheats import cheats
 from steelyard.scorers.code.prove import Material, prove

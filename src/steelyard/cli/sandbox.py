@@ -19,12 +19,12 @@ import click
 
 from steelyard.errors import SandboxError, SteelyardError, UsageError, UserError
 from steelyard.sandbox.base import Command, Ended, Result
-from steelyard.sandbox.choose import choose
-from steelyard.sandbox.collect import Collected, collect, shown, write_back
-from steelyard.sandbox.diff import diff
+from steelyard.sandbox.collecting import Collected, collect, shown, write_back
 from steelyard.sandbox.egress import Gate, Rule
 from steelyard.sandbox.kept import keep_base, store_for
+from steelyard.sandbox.patches import diff
 from steelyard.sandbox.profile import MIB, Limits, Mount, Profile
+from steelyard.sandbox.rungs import choose
 from steelyard.sandbox.snapshot import Snapshot
 from steelyard.sandbox.tree import Caps, Tree
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from steelyard.sandbox.base import Box, Ended, Result, Rung, Sandbox
-    from steelyard.sandbox.choose import choose
-    from steelyard.sandbox.collect import collect
-    from steelyard.sandbox.diff import diff
+    from steelyard.sandbox.collecting import collect
+    from steelyard.sandbox.patches import diff
     from steelyard.sandbox.profile import Limits, Mount, Profile
+    from steelyard.sandbox.rungs import choose
     from steelyard.sandbox.shell import Shell
 
 __all__ = [
@@ -43,9 +43,9 @@ _HOME = {
     "Rung": "base",
     "Sandbox": "base",
     "Shell": "shell",
-    "choose": "choose",
-    "collect": "collect",
-    "diff": "diff",
+    "choose": "rungs",
+    "collect": "collecting",
+    "diff": "patches",
 }
 
 

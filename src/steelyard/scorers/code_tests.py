@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from steelyard.errors import DataError, EndedBy, Fault, SandboxError
-from steelyard.sandbox.choose import choose
 from steelyard.sandbox.profile import MIB, Limits
+from steelyard.sandbox.rungs import choose
 from steelyard.schema.score import FAILED, PASSED, Outcome, Score
 from steelyard.scorers.base import Item
 from steelyard.scorers.code.answers import LIMITS, Suite, Tested, code_of, complete, run_cases

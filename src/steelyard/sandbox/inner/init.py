@@ -270,7 +270,8 @@ def _signal_tree(top: int, message: dict[str, Any]) -> None:
         grew = bool(more)
     if message["below"]:
         # Start times are rounded down to a tick.
-        doomed = {pid for pid in doomed - {top} if born[pid] >= message["born_after"] - 1 / tick}
+        since = int(message["born_after"] * tick) / tick
+        doomed = {pid for pid in doomed - {top} if born[pid] >= since}
     for pid in doomed - {1}:
         try:
             os.kill(pid, message["signal"])

@@ -40,6 +40,8 @@ class _Spare:
     pid: int
     cradle: socket.socket
     group: cgroup.Group | None
+    uid: int
+    """Whom it is outside."""
 
 
 @dataclass
@@ -148,7 +150,7 @@ class Keeper:
             else:
                 os.sched_setaffinity(spare.pid, _some_cpus(spec["group"]["cpus"], self.count))
             if self.hello["drop"]:
-                trees = [lx.take_tree(source, mounts.BOUND) for source, _, _ in spec["mounts"]]
+                trees = [self._take(source, target, spare) for source, target, _ in spec["mounts"]]
             socket.send_fds(spare.cradle, [json.dumps(spec).encode()], [inside, *trees])
         except OSError:
             _discard(spare)
@@ -163,6 +165,18 @@ class Keeper:
         for fd in (box.pidfd, line.fileno()):
             self.boxes[fd] = box
             self.poll.register(fd, select.POLLIN)
+
+    def _take(self, source: str, target: str, spare: _Spare) -> int:
+        """A detached tree. The lower layer of an overlay appears as owned by the sandbox's uid: the kernel
+        would refuse to change a copy of a file whose owner has no name inside."""
+        if target != mounts.LOWER:
+            return lx.take_tree(source, mounts.BOUND)
+        info = os.stat(source)
+        users = _user_namespace((info.st_uid, spare.uid), (info.st_gid, spare.uid))
+        try:
+            return lx.take_tree(source, mounts.BOUND, users)
+        finally:
+            os.close(users)
 
     def _conceive(self, without: list[str]) -> _Spare:
         """A new process 1 in namespaces and groups of its own, which prepares itself and waits."""
@@ -181,8 +195,8 @@ class Keeper:
             lx.close_from(4)
             init.main(socket.socket(fileno=3), self.hello)
         theirs.close()
-        spare = _Spare(pid, ours, group)
         uid = self.hello["host_uid"] + (self.count % 100_000 if self.hello["drop"] else 0)
+        spare = _Spare(pid, ours, group, uid)
         gid = uid if self.hello["drop"] else self.hello["host_gid"]
         try:
             if not self.hello["drop"]:
@@ -269,6 +283,24 @@ class Keeper:
         if box.group:
             self.leftover.append(box.group)
         self.leftover = [group for group in self.leftover if not group.remove()]
+
+
+def _user_namespace(uids: tuple[int, int], gids: tuple[int, int]) -> int:
+    """A namespace that maps one owner to another, for `take_tree`; made by a child that lives a moment."""
+    wait_r, wait_w = os.pipe2(os.O_CLOEXEC)
+    pid = lx.clone(lx.CLONE_NEWUSER)
+    if not pid:
+        os.close(wait_w)
+        os.read(wait_r, 1)
+        os._exit(0)
+    os.close(wait_r)
+    try:
+        _write(f"/proc/{pid}/uid_map", f"{uids[0]} {uids[1]} 1")
+        _write(f"/proc/{pid}/gid_map", f"{gids[0]} {gids[1]} 1")
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(wait_w)
+        os.waitpid(pid, 0)
 
 
 def _discard(spare: _Spare) -> None:

@@ -29,6 +29,7 @@ ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_SET_CHILD_SUBREAPER = 38, 47, 4, 36
 SECCOMP_MODE_FILTER = 2
+_ATTR_IDMAP = 0x00100000
 _AT_EMPTY_PATH, _AT_RECURSIVE, _AT_FDCWD = 0x1000, 0x8000, -100
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 
@@ -92,16 +93,18 @@ class _MountAttr(ctypes.Structure):
     )
 
 
-def take_tree(path: str, attributes: int) -> int:
+def take_tree(path: str, attributes: int, users: int = -1) -> int:
     """A detached copy of the mounts at `path` with `attributes` added, as a descriptor.
 
+    `users` is a user namespace whose map says as whom the files' owners appear; mounts below are left out then.
     Adding attributes to a detached copy needs no knowledge of those that the source has locked, unlike
     bind and remount.
     """
-    flags = ctypes.c_uint(1 | os.O_CLOEXEC | _AT_RECURSIVE)
+    below = _AT_RECURSIVE if users < 0 else 0
+    flags = ctypes.c_uint(1 | os.O_CLOEXEC | below)
     fd = _check(_syscall(ctypes.c_long(_OPEN_TREE), _AT_FDCWD, path.encode(), flags), f"open_tree {path}")
-    attr = _MountAttr(attributes, 0, 0, 0)
-    flags = ctypes.c_uint(_AT_EMPTY_PATH | _AT_RECURSIVE)
+    attr = _MountAttr(attributes | (_ATTR_IDMAP if users >= 0 else 0), 0, 0, max(users, 0))
+    flags = ctypes.c_uint(_AT_EMPTY_PATH | below)
     done = _syscall(ctypes.c_long(_MOUNT_SETATTR), fd, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
     _check(done, f"mount_setattr {path}")
     return fd

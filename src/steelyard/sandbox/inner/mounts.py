@@ -26,6 +26,9 @@ _DEV_LINKS = {
 # Of no use to a program, and about the host. Others in /proc are closed by ownership: no uid inside owns them.
 _MASKED = ("kcore", "keys", "key-users")
 
+LOWER = ".lower"
+"""Where the lower layer of an overlay is put: a name that no mount of a profile has."""
+
 Tree = tuple[int, str, bool]
 
 
@@ -76,8 +79,8 @@ def finish(spec: dict[str, Any], trees: list[Tree]) -> None:
     _tmpfs("dev/shm", spec["shm"], "1777")
     if "readonly" not in spec["without"]:
         lx.put_tree(lx.take_tree("proc/sys", BOUND), "proc/sys")
-    _workspace(spec["workspace"], [t for t in trees if t[1] == ".lower"])
-    put([t for t in trees if t[1] != ".lower"])
+    _workspace(spec["workspace"], [t for t in trees if t[1] == LOWER])
+    put([t for t in trees if t[1] != LOWER])
     lx.mount(None, ".", None, lx.MS_REMOUNT | lx.MS_BIND | lx.MS_RDONLY | _PLAIN)
     lx.pivot_root(".", ".")
     if "pivot" in spec["without"]:
