@@ -138,6 +138,14 @@ def test_a_base_is_copied_or_laid_under(tmp_path: Path, *, overlay: bool) -> Non
     assert not (base / "added").exists()
 
 
+def test_looking_for_hidden_files_is_counted() -> None:
+    with NamespaceBox(Profile(decoys=("/tests", "/solution"))) as made:
+        assert made.run(["true"]).usage.decoys == 0
+        assert made.run(["ls", "/tests"]).usage.decoys >= 1
+        assert made.run(["cat", "/solution/solve.sh"]).usage.decoys == 0
+        assert made.run(["find", "/solution"]).usage.decoys >= 1
+
+
 def test_a_base_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"1" * (2 * MIB))
     with NamespaceBox(Profile(base=tmp_path, limits=Limits(workspace=MIB))) as made:

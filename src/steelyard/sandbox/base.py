@@ -54,6 +54,8 @@ class Usage:
     unreachable: int
     """How often an address without a route was asked for: attempts to reach a network that is not there."""
     soft: bool
+    decoys: int = 0
+    """How often a directory where hidden files might be was opened or listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,12 @@ class Box(Protocol):
     """A living sandbox. Closing it kills everything inside; the workspace stays readable until `release`."""
 
     rung: Rung
-    workspace: Tree
     listeners: dict[int, socket.socket]
+
+    @property
+    def workspace(self) -> Tree:
+        """The working directory, by handle."""
+        ...
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
         """Run a command to its end with the profile's limits."""

@@ -277,6 +277,7 @@ class NamespaceBox:
             forks_refused=final.get("forks_refused", Unknown("no process counter on this rung")),
             unreachable=note.get("net", 0),
             soft=final.get("soft", self.rung is Rung.USER),
+            decoys=note.get("decoys", 0),
         )
 
     def close(self) -> None:

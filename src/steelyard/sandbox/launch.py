@@ -187,6 +187,7 @@ def specification(profile: Profile, *, oneshot: bool, soft: bool) -> dict[str, A
             "overlay": overlay,
         },
         "listen": list(profile.listen),
+        "decoys": list(profile.decoys),
         "limits": rlimits,
         "group": {
             "memory": limits.memory,

@@ -71,7 +71,8 @@ class Profile:
 
     `base` is the tree that the workspace starts from: copied in, or, with `overlay`, a read-only lower
     layer of any size over which changes are kept within the quota. `listen` are ports on the inside's
-    loopback whose listening sockets are handed to the owner (`Box.listeners`). `env` is all of the
+    loopback whose listening sockets are handed to the owner (`Box.listeners`). `decoys` are empty
+    directories where hidden files might be looked for: opening one is counted (`Usage.decoys`). `env` is all of the
     environment besides a plain PATH, HOME, LANG and TMPDIR; nothing is inherited.
     """
 
@@ -82,9 +83,10 @@ class Profile:
     overlay: bool = False
     workdir: str = "/workspace"
     listen: tuple[int, ...] = ()
+    decoys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for place in (self.workdir, *(m.inside for m in self.mounts)):
+        for place in (self.workdir, *self.decoys, *(m.inside for m in self.mounts)):
             if not place.startswith("/") or ".." in place.split("/") or place.rstrip("/") == "":
                 raise UserError(
                     "a place inside the sandbox must be an absolute path below /",

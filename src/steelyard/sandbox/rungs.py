@@ -8,13 +8,14 @@ from steelyard.errors import SandboxError
 from steelyard.sandbox.bare import Bare
 from steelyard.sandbox.base import Rung
 from steelyard.sandbox.box import Namespaces
+from steelyard.sandbox.container import Container, engine
 from steelyard.sandbox.selfcheck import self_check
 
 if TYPE_CHECKING:
     from steelyard.sandbox.base import Sandbox
 
 
-def choose(wanted: Rung | str | None = None) -> Sandbox:
+def choose(wanted: Rung | str | None = None, *, image: str = "") -> Sandbox:
     """A sandbox whose protections were proven here and now.
 
     Without a wish: `root` or `user`, whichever this machine gives. A wish is met exactly, or refused with
@@ -25,7 +26,14 @@ def choose(wanted: Rung | str | None = None) -> Sandbox:
     if rung is Rung.NONE:
         return Bare()
     if rung is Rung.CONTAINER:
-        raise SandboxError("the container rung is not built yet")
+        program = engine()
+        if not program:
+            raise SandboxError("neither docker nor podman answers here; start one, or ask for another rung")
+        if not image:
+            raise SandboxError(
+                "the container rung needs an image: choose('container', image='python:3.12-slim')"
+            )
+        return Container(program, image)
     report = self_check()
     if report.rung is None:
         raise SandboxError(

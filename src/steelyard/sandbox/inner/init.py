@@ -74,7 +74,7 @@ def _prepare(hello: dict[str, Any]) -> None:
     mounts.base(hello, trees)
 
 
-def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], int]:
+def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], tuple[int, int]]:
     """Finish the inside and give up every right. Returns what the owner is handed, and the counters."""
     without = set(spec["without"])
     if taken:
@@ -89,7 +89,7 @@ def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], int]:
     fds = [os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for name in (at, "/tmp", "/dev/shm")]
     if any(target == ".lower" for _, target, _ in trees):
         fds.append(os.open("/.upper/up", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-    counters = os.open("/proc/self/net/snmp", os.O_RDONLY | os.O_CLOEXEC)
+    counters = os.open("/proc/self/net/snmp", os.O_RDONLY | os.O_CLOEXEC), lx.watch(spec["decoys"])
     os.chdir(at)
     _limits(spec["limits"])
     lx.prctl(lx.PR_SET_DUMPABLE, int("dumpable" in without))
@@ -129,7 +129,7 @@ def _limits(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def _serve(owner: socket.socket, counters: int, spec: dict[str, Any]) -> int:
+def _serve(owner: socket.socket, counters: tuple[int, int], spec: dict[str, Any]) -> int:
     wake_r, wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -149,7 +149,7 @@ def _serve(owner: socket.socket, counters: int, spec: dict[str, Any]) -> int:
                 return 0
 
 
-def _reap(owner: socket.socket, counters: int, running: dict[int, int]) -> bool:
+def _reap(owner: socket.socket, counters: tuple[int, int], running: dict[int, int]) -> bool:
     """Collect the dead; tell the owner about its own. True when one of those ended."""
     ended = False
     while True:
@@ -165,10 +165,24 @@ def _reap(owner: socket.socket, counters: int, running: dict[int, int]) -> bool:
                 "status": status,
                 "cpu_s": usage.ru_utime + usage.ru_stime,
                 "max_rss": usage.ru_maxrss * 1024,
-                "net": _unreachable(counters),
+                "net": _unreachable(counters[0]),
+                "decoys": _touched(counters[1]),
             }
             owner.send(json.dumps(note).encode())
             ended = True
+
+
+def _touched(watch: int) -> int:
+    """How often a decoy was opened or listed since the last time."""
+    try:
+        raw = os.read(watch, 1 << 16)
+    except BlockingIOError:
+        return 0
+    count = at = 0
+    while at < len(raw):
+        at += 16 + struct.unpack_from("I", raw, at + 12)[0]
+        count += 1
+    return count
 
 
 def _unreachable(counters: int) -> int:

@@ -162,6 +162,14 @@ def keep_capabilities() -> None:
         prctl(PR_CAP_AMBIENT, 2, cap)
 
 
+def watch(paths: list[str]) -> int:
+    """A descriptor that becomes readable when something below one of these directories is opened or listed."""
+    fd = _check(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
+    for path in paths:
+        _check(_libc.inotify_add_watch(fd, path.encode(), ctypes.c_uint32(0x21)), f"inotify_add_watch {path}")
+    return fd
+
+
 class _Program(ctypes.Structure):
     _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 

@@ -81,6 +81,9 @@ def finish(spec: dict[str, Any], trees: list[Tree]) -> None:
         lx.put_tree(lx.take_tree("proc/sys", BOUND), "proc/sys")
     _workspace(spec["workspace"], [t for t in trees if t[1] == LOWER])
     put([t for t in trees if t[1] != LOWER])
+    for place in spec["decoys"]:
+        _parents(place.lstrip("/"))
+        _directory(place.lstrip("/"))
     lx.mount(None, ".", None, lx.MS_REMOUNT | lx.MS_BIND | lx.MS_RDONLY | _PLAIN)
     lx.pivot_root(".", ".")
     if "pivot" in spec["without"]:
