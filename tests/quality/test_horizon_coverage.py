@@ -71,6 +71,7 @@ def test_hierarchical_bootstrap_is_wider_than_stated_as_documented() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("resample", ["families", "hierarchical"])
 def test_bootstrap_covers_in_the_long_study(resample: Literal["families", "hierarchical"]) -> None:
     rate = coverage(60, 2000, resample)

@@ -151,6 +151,7 @@ def test_covariate_coefficients_cover() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("contestants", [20, 50])
 @pytest.mark.parametrize("ties", [0.0, 0.25, 0.5])
 def test_sandwich_covers_in_the_long_grid(contestants: int, ties: float) -> None:
