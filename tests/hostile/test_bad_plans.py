@@ -91,6 +91,9 @@ WRONG: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "suites: [{source: data.jsonl, scorer: {type: rubric, criteria: [{name: good}], role: jury}}]\n" + ONE,
         "plan.yaml:1", ("jury", "judges"),
     ),
+    "a matrix of judges": (
+        SUITE + ONE + "judges: {jury: {base_url: 'http://h', matrix: {models: [a, b]}}}\n", "plan.yaml:3", ("exactly one judge",),
+    ),
     "recording missing": (SUITE + "contestants: [{recording: gone.jsonl}]\n", "gone.jsonl", ("cannot be read",)),
     "function without name": (SUITE + "contestants: [{callable: app}]\n", "app", ("module:function",)),
     "concurrency zero": (SUITE + ONE + "concurrency: 0\n", "plan.yaml:3", ("from 1",)),

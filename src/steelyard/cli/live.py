@@ -42,6 +42,7 @@ def _figures(engine: Engine) -> dict[str, str]:
         "in flight": str(b.in_flight),
         "retries": str(p.retries),
         "parked": str(p.parked),
+        "faults": ", ".join(f"{k} {n}" for k, n in sorted(p.faults.items(), key=lambda x: -x[1])[:3]) or "-",
         "state": p.stopping or ("paused" if p.paused else "running" if b.in_flight else "done"),
     }  # fmt: skip
 
@@ -101,6 +102,8 @@ def _panel(engine: Engine) -> Table:
         n = p.graded.get(c, 0)
         share = f"{p.passed.get(c, 0) / n:6.1%} of {n} so far" if n else "-"
         table.add_row(Text(clean(spec.name, 40)), share, f"ungraded {p.ungraded.get(c, 0)}", "")
+    if figures["faults"] != "-":
+        table.add_row(Text(f"faults: {figures['faults']}", style="yellow"), "", "", "")
     if figures["state"] != "running":
         table.add_row(Text(clean(figures["state"]), style="yellow"), "", "", "")
     return table
