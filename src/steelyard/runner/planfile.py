@@ -73,9 +73,13 @@ def parse_plan(doc: Doc, base_dir: Path, environ: Mapping[str, str]) -> PlanFile
     judges = []
     if "judges" in top:
         for role, value in top["judges"].entries().items():
-            judges += [
-                msgspec.structs.replace(s, name=role) for s in contestants_of(value, prompts, environ)
-            ][:1]
+            cast_as = list(contestants_of(value, prompts, environ))
+            if len(cast_as) != 1:
+                got = str(len(cast_as))
+                raise value.fail(
+                    "a role needs exactly one judge", wanted="one contestant, no matrix", got=got
+                )
+            judges.append(msgspec.structs.replace(cast_as[0], name=role))
     if not suites or not contestants:
         raise doc.fail("nothing to run", wanted="at least one suite and one contestant")
     plan = Plan(
