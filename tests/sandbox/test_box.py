@@ -148,8 +148,8 @@ def test_looking_for_hidden_files_is_counted() -> None:
 
 def test_a_base_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"1" * (2 * MIB))
-    with NamespaceBox(Profile(base=tmp_path, limits=Limits(workspace=MIB))) as made:
-        assert made.left_out  # named, not silently dropped
+    with pytest.raises(SandboxError, match="quota"):
+        NamespaceBox(Profile(base=tmp_path, limits=Limits(workspace=MIB)))
     with pytest.raises(UserError, match="does not exist"):
         NamespaceBox(Profile(mounts=(Mount("/no/such/place"),)))
     with pytest.raises(UserError):

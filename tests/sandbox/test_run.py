@@ -174,6 +174,11 @@ def test_the_network_is_not_there(who: str, place: Path) -> None:
     assert usage["unreachable"] >= 1
 
 
+def test_a_workspace_over_its_quota_is_refused_whole(who: str, place: Path) -> None:
+    assert run(who, place, "--workspace", str(place), "--workspace-files", "2", "--", "true").returncode == 3
+    assert run(who, place, "--workspace", str(place / "nowhere"), "--", "true").returncode == 3
+
+
 def test_collect_takes_data_only(who: str, place: Path, home: Path) -> None:
     source, target = place, home / "out"
     (source / "evil").symlink_to("/etc/passwd")

@@ -57,7 +57,7 @@ class Asked:
 @click.option("--deny", multiple=True, metavar="GLOB", help="Take no change of these paths.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Take changes of these paths only.")
 @click.option("--python", "wanted", default="", help="An interpreter that has pytest.")
-@click.option("--wall", type=click.FloatRange(0.1), default=120.0, help="Seconds for one run of the tests.")
+@click.option("--wall", type=click.FloatRange(0.1), default=60.0, help="Seconds for one run of the tests.")
 @click.option("--memory", type=click.IntRange(32), default=1024, help="MiB for one run of the tests.")
 @click.option(
     "--one-process", is_flag=True, help="Run the code in the tests' process even where it need not be."
@@ -69,7 +69,7 @@ def command(**options: Any) -> None:
     rules = Rules(asked.allow, asked.deny, asked.only)
     job = Job(asked.base, asked.workspace, asked.hidden, asked.gold, rules, isolate=not asked.one_process)
     limits = Limits(
-        memory=asked.memory * MIB, wall_s=asked.wall, workspace=512 * MIB, workspace_inodes=50_000
+        memory=asked.memory * MIB, wall_s=asked.wall, workspace=1024 * MIB, workspace_inodes=120_000
     )
     try:
         choose()

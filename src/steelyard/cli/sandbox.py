@@ -26,7 +26,7 @@ from steelyard.sandbox.patches import diff
 from steelyard.sandbox.profile import MIB, Limits, Mount, Profile
 from steelyard.sandbox.rungs import choose
 from steelyard.sandbox.snapshot import Snapshot
-from steelyard.sandbox.tree import Caps, Tree
+from steelyard.sandbox.tree import Caps, Tree, over
 
 _CODES = {
     Ended.OUTPUT: 121,
@@ -204,6 +204,14 @@ def _look(workspace: Path, limits: Limits) -> Snapshot:
         before = Snapshot.take(tree, _caps(limits))
     finally:
         tree.close()
+    too_much = over(before.skipped)
+    if too_much:
+        raise UserError(
+            "the workspace does not fit into its quota",
+            where=str(workspace),
+            got=f"{shown(too_much[0][0])}: {too_much[0][1]}",
+            fix="raise --workspace-size or --workspace-files",
+        )
     for path, why in before.skipped:
         click.echo(f"not staged: {shown(path)}: {why}", err=True)
     return before

@@ -23,7 +23,7 @@ from steelyard.sandbox.base import Command, Ended, Result, Rung, Usage
 from steelyard.sandbox.launch import Launcher, launcher, specification
 from steelyard.sandbox.pump import ENVIRONMENT, Streams, pipes
 from steelyard.sandbox.snapshot import copy_in
-from steelyard.sandbox.tree import Caps, Tree
+from steelyard.sandbox.tree import Caps, Tree, over
 from steelyard.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ class NamespaceBox:
                 self.left_out = copy_in(source, self.workspace, caps)
             finally:
                 source.close()
+            too_much = over(self.left_out)
+            if too_much:
+                raise OSError(errno.ENOSPC, too_much[0][1])
         except OSError as e:
             self.release()
             why = "the workspace quota is too small for it" if e.errno == errno.ENOSPC else str(e)

@@ -19,7 +19,7 @@ from steelyard.errors import DataError
 from steelyard.sandbox.profile import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 Kind = Literal["file", "dir", "link", "other"]
@@ -49,6 +49,13 @@ class Entry:
     nlink: int
     inode: tuple[int, int]
     target: str = ""
+
+
+def over(skipped: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those that were skipped because a cap was reached, not because of what they are."""
+    return [
+        (path, why) for path, why in skipped if "more than" in why or "longer than" in why or "over " in why
+    ]
 
 
 class Tree:

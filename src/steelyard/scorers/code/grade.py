@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from steelyard.errors import DataError
 from steelyard.sandbox.snapshot import Snapshot
-from steelyard.sandbox.tree import Tree
+from steelyard.sandbox.tree import Caps, Tree, over
 from steelyard.scorers.code.channel import Bench, Heard, Orders, run
 from steelyard.scorers.code.instrument import Instrumented, Names, instrument, is_test_file
 from steelyard.scorers.code.interface import callable_only
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _PLUGINS = {"asyncio": "pytest_asyncio.plugin", "mocker": "pytest_mock", "anyio": "anyio.pytest_plugin"}
 _TURNS = 3
+_CAPS = Caps(entries=100_000, total=1 << 30)
 
 
 class Standing(enum.StrEnum):
@@ -86,7 +87,13 @@ class Job:
 
 def grade(job: Job, bench: Bench) -> Grade:
     """The verdict on one tree. Raises `DataError` for inputs that cannot be read, `SandboxError` for ours."""
-    base, workspace, hidden = (Snapshot.take(Tree.at(p)) for p in (job.base, job.workspace, job.hidden))
+    base, workspace, hidden = (
+        Snapshot.take(Tree.at(p), _CAPS) for p in (job.base, job.workspace, job.hidden)
+    )
+    for place, snapshot in ((job.base, base), (job.hidden, hidden)):
+        if over(snapshot.skipped):
+            path, why = over(snapshot.skipped)[0]
+            raise DataError("too large to grade", where=f"{place}/{path}", got=why)
     return _Grading(job, bench, base, hidden).judge(workspace)
 
 
@@ -185,7 +192,7 @@ class _Grading:
 
     def _also_broken(self, symptom: str) -> bool:
         """Whether the tests break in the same way on a gold solution, or else on the base alone."""
-        known = Snapshot.take(Tree.at(self.job.gold)) if self.job.gold else self.base
+        known = Snapshot.take(Tree.at(self.job.gold), _CAPS) if self.job.gold else self.base
         tree = rebuild(self.base, known, self.hidden, self.job.rules)
         texts = {p: m.text for p, m in self.marked.items()}
         heard = run(self.bench, tree, texts, self._orders(tree))
