@@ -39,9 +39,11 @@ SPECS: dict[str, dict[str, object]] = {
     "python": {"function": "tests.scorers.helpers:always"},
 }
 JUDGES = {"rubric", "pairwise", "panel"}
+# its items need a column of tests and a sandbox: tests/scorers/test_code_tests.py
+ELSEWHERE = {*JUDGES, "code_tests"}
 
 
-@pytest.mark.parametrize("name", sorted(set(TYPES) - JUDGES))
+@pytest.mark.parametrize("name", sorted(set(TYPES) - ELSEWHERE))
 def test_our_scorers_keep_the_contract(name: str) -> None:
     scorer = build({"type": name, **SPECS.get(name, {})})
     assert isinstance(scorer, Scorer)

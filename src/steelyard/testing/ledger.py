@@ -293,6 +293,7 @@ def slow_cells(
             add("input_tokens", c, t, reply.usage.input_tokens or 0)
             add("output_tokens", c, t, reply.usage.output_tokens or 0)
             add("seconds", c, t, (reply.timing.done_ns if reply.timing else 0) / 1e9)
+        add("timed", c, t, any(r.reply and r.reply.timing and r.reply.timing.done_ns >= 1000 for r in ended))
         last = ended[-1].reply or Reply()
         add("truncated", c, t, last.finish == "length")
         add("refused", c, t, ended[-1].ended_by == "refusal" or bool(last.refusal))
