@@ -51,6 +51,16 @@ def test_gates_are_kept_with_their_evidence_and_shown(browser: Browser, tmp_path
         assert "&lt;script&gt;" in pages.get("/trend").text
 
 
+def test_the_command_judges_the_same_trials_again(tmp_path: Path) -> None:
+    place, rules = tmp_path / "l", tmp_path / "my rules.yaml"
+    run = ledgers.ordinary(place, tasks=12)
+    rules.write_text(RULES)
+    gated(place, rules, "--where", "suite=sums")
+    with served(place) as pages:
+        decision = json.loads(pages.get("/trend?format=json").text)["decisions"][0]
+    assert decision["command"] == f"steelyard gate 'my rules.yaml' {run} --where suite=sums"
+
+
 def test_a_ledger_without_gates_says_how_to_make_one(browser: Browser, pages: Pages) -> None:
     check_everywhere(browser, pages.at("/trend"))
     assert "No gate has judged" in pages.get("/trend").text

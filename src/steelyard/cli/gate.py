@@ -85,7 +85,7 @@ def _keep(source: Source, rules: Path, report: GateReport) -> None:
         keep_gate(
             ledger,
             GateRow(now_ns(), info.run, info.name, info.head, info.n_records, rules.name, text,
-                    report.outcome.value, int(report.outcome.exit_code), told),
+                    report.outcome.value, int(report.outcome.exit_code), told, source.where),
         )  # fmt: skip
     except LedgerError as e:
         click.echo(f"warning: the decision could not be kept: {e}", err=True)

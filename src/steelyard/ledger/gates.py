@@ -18,7 +18,7 @@ KIND, KEY = "gates", "all"
 
 class GateRow(Struct, frozen=True, omit_defaults=True):
     """One decision. `at` is Unix nanoseconds; `head` the run's head that was judged; `report` the whole report as plain
-    data, `rules_text` the rule file as it was."""
+    data, `rules_text` the rule file as it was, `where` the `NAME=VALUE` filters of the trials that were judged."""
 
     at: int
     run: str
@@ -30,6 +30,7 @@ class GateRow(Struct, frozen=True, omit_defaults=True):
     outcome: str
     exit_code: int
     report: dict[str, object] = {}
+    where: tuple[str, ...] = ()
 
     @property
     def rules_hash(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from steelyard.ledger.base import RunInfo
@@ -147,7 +148,9 @@ def _decision(row: GateRow, known: dict[str, RunInfo]) -> Decision:
         row.outcome,
         row.exit_code,
         tuple(_evidence(c) for c in _list(row.report.get("checks"))),
-        f"steelyard gate {row.rules} {row.run}",
+        shlex.join(
+            ("steelyard", "gate", row.rules, row.run, *(x for w in row.where for x in ("--where", w)))
+        ),
         info is not None,
         info is not None and info.head != row.head,
     )
