@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 from tests.web.browsing import check_everywhere
-from tests.web.kit import Pages
+from tests.web.kit import Pages, served
 
 from steelyard.decide.failures import Failure, groups, signature
+from steelyard.ledger import open_ledger
+from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.plan import Plan, SuiteUse
+from steelyard.schema.record import Intent, Result, Scored
+from steelyard.schema.reply import Reply
+from steelyard.schema.score import Outcome, Score
+from steelyard.schema.task import Task
+from steelyard.testing.ledger_rows import ListSuite
 
 
 @pytest.mark.parametrize("which", ["ordinary", "hostile"])
@@ -50,6 +59,25 @@ def test_held_out_texts_stay_hidden(pages: Pages) -> None:
     assert "Answer: " not in score
     body = json.loads(pages.get(f"/runs/{run}/failures?format=json").text)
     assert any(s["group"]["says"] == "(held out)" for s in body["model"])
+
+
+def test_the_parts_of_a_held_out_score_stay_hidden(tmp_path: Path) -> None:
+    tasks = [Task(n, "go", "x", split=split) for n, split in (("open", "public"), ("kept", "held_out"))]  # type: ignore[arg-type] # both are splits
+    plan = Plan((SuiteUse("s.jsonl", name="s", split="all"),), (ContestantSpec("m", "endpoint", model="m"),))
+    ledger = open_ledger(str(tmp_path / "l"))
+    score = Score(Outcome.FAILED, 0.0, parts={"test_rounds_half_to_even": 0.0})
+    with ledger.create_run(plan, [ListSuite("s", tasks)]) as writer:
+        for t in range(2):
+            reply = Result(0, t, 0, 0, 2, "contestant", True, 0, Reply("done"))
+            writer.append([Intent(0, t, 0, 0, 1, 1), reply, Scored(0, t, 0, 0, "code@1", score)])
+        writer.close("complete")
+    ledger.close()
+    with served(tmp_path / "l") as found:
+        assert "test_rounds" in found.get("/runs/last/score?t=0").text
+        for form in ("", "&format=json", "&format=csv"):
+            answer = found.get("/runs/last/score?t=1" + form)
+            assert answer.status == 200
+            assert "test_rounds" not in answer.text
 
 
 def test_parts_reasons_and_every_repeat_are_shown(pages: Pages) -> None:

@@ -21,7 +21,7 @@ from steelyard.schema.reply import Reply
 from steelyard.schema.score import PASSED
 from steelyard.schema.task import Task
 from steelyard.schema.trace import MEDIA_TYPE, Event, Happened, Said, Trace
-from steelyard.testing.ledger import ListSuite
+from steelyard.testing.ledger_rows import ListSuite
 from steelyard.web.markup import guess
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class DiffPage:
         """What prints the same verdict."""
         if self.left.run != self.right.run:
             return f"steelyard export {self.left.run}; steelyard export {self.right.run}"
-        names = f"--baseline {_quoted(self.left.contestant)} --contestant {_quoted(self.right.contestant)}"
+        names = f"--baseline {quote(self.left.contestant)} --contestant {quote(self.right.contestant)}"
         return f"steelyard compare {self.left.run} {names}"
 
     def table(self) -> Table:
@@ -108,11 +109,6 @@ class DiffPage:
                 for r in self.rows
             ),
         )
-
-
-def _quoted(text: str) -> str:
-    safe = text and all(c.isalnum() or c in "-_./:" for c in text)
-    return text if safe else "'" + text.replace("'", "'\\''") + "'"
 
 
 def build(desk: Desk, ask: Ask) -> DiffPage:

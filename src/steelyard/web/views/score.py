@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
@@ -13,7 +14,7 @@ from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
 from steelyard.web.traces import trial_row
-from steelyard.web.views.trace import Head, cell_asked, head_of, quoted
+from steelyard.web.views.trace import Head, cell_asked, head_of
 
 MOST_RECORDS = 300_000
 """Rows of a run in which judges' calls are looked for."""
@@ -79,7 +80,7 @@ class ScorePage:
     def command(self) -> str:
         """What prints the same trial."""
         h = self.head
-        return f"steelyard show {self.run.run} --task {quoted(h.task)} --contestant {quoted(h.contestant)}"
+        return f"steelyard show {self.run.run} --task {quote(h.task)} --contestant {quote(h.contestant)}"
 
     def table(self) -> Table:
         """One row a scorer version."""
@@ -128,7 +129,7 @@ def _judged(name: str, score: Score, *, hidden: bool, newest: bool) -> Judged:
         "" if hidden else score.extracted,
         "" if hidden else score.explanation,
         score.format_failure,
-        tuple(score.parts.items()),
+        () if hidden else tuple(score.parts.items()),  # a part may be named after a hidden test
         newest,
     )
 

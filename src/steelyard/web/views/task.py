@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
@@ -53,7 +54,7 @@ class TaskPage:
     def command(self) -> str:
         """What prints the same."""
         # the id is the suite author's text: quoted as a shell would need it
-        return f"steelyard show {self.run.run} --task {_quoted(self.task)}"
+        return f"steelyard show {self.run.run} --task {quote(self.task)}"
 
     def table(self) -> Table:
         """One row a trial."""
@@ -65,11 +66,6 @@ class TaskPage:
             for x in self.columns for v in x.trials
         )  # fmt: skip
         return Table(columns, rows)
-
-
-def _quoted(text: str) -> str:
-    safe = text and all(c.isalnum() or c in "-_./:" for c in text)
-    return text if safe else "'" + text.replace("'", "'\\''") + "'"
 
 
 def build(desk: Desk, ask: Ask) -> TaskPage:

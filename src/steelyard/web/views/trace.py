@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from shlex import quote
 
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo, TrialRow
@@ -89,7 +90,7 @@ class TracePage:
     def command(self) -> str:
         """What prints the same trial."""
         h = self.head
-        return f"steelyard show {self.run.run} --task {quoted(h.task)} --contestant {quoted(h.contestant)}"
+        return f"steelyard show {self.run.run} --task {quote(h.task)} --contestant {quote(h.contestant)}"
 
     def table(self) -> Table:
         """One row an event of the page."""
@@ -122,17 +123,11 @@ class PartPage:
     @property
     def command(self) -> str:
         """What prints the same trial."""
-        return f"steelyard show {self.run.run} --task {quoted(self.head.task)}"
+        return f"steelyard show {self.run.run} --task {quote(self.head.task)}"
 
     def table(self) -> Table:
         """The stretch."""
         return Table(("start", "text"), ((self.start, self.text),))
-
-
-def quoted(text: str) -> str:
-    """A name as a shell needs it."""
-    safe = text and all(c.isalnum() or c in "-_./:" for c in text)
-    return text if safe else "'" + text.replace("'", "'\\''") + "'"
 
 
 def cell_asked(run: RunInfo, ask: Ask) -> tuple[int, int, int | None]:
