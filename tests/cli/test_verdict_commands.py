@@ -57,7 +57,7 @@ def test_a_file_of_any_shape_gives_a_verdict_in_one_command(tmp_path: Path, name
 
 
 def test_parquet_is_read(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
+    pa = pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table(table(0.15)), tmp_path / "r.parquet")

@@ -23,7 +23,7 @@ def tracked() -> list[Path]:
 
 def test_no_index_address_or_machine_path() -> None:
     pattern = re.compile(
-        r"https?://[^\s\"]+/(simple|packages|pypi|npm|debian)(/|\"|$)|index-url|\"resolved\": *\"http|/wo"
+        r"https?://[^\s\"]+/(simple|packages|p[y]pi|n[p]m|d[e]bian)(/|\"|$)|index[-]url|\"resolved\": *\"http|/wo"
         r"rk/|/fa"
         r"rm/"
     )
