@@ -12,7 +12,7 @@ from steelyard.schema.record import Intent, Result, Scored
 from steelyard.schema.reply import Reply
 from steelyard.schema.score import FAILED, PASSED
 from steelyard.schema.task import Task
-from steelyard.testing.ledger import ListSuite, plan_of
+from steelyard.testing.ledger_rows import ListSuite, plan_of
 
 KEYS = Keys(b"k" * 32)
 

@@ -14,7 +14,7 @@ from steelyard.schema.record import Intent, Record, Result
 from steelyard.schema.reply import Reply
 from steelyard.schema.task import Task
 from steelyard.schema.trace import MEDIA_TYPE, Said, Trace
-from steelyard.testing.ledger import ListSuite, plan_of
+from steelyard.testing.ledger_rows import ListSuite, plan_of
 from steelyard.web.judged import medium, shown
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n fake").decode()

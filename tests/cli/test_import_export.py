@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from steelyard.cli.main import main
 from steelyard.errors import ExitCode
 from steelyard.ledger import open_ledger
-from steelyard.testing.ledger import plan_of, sums, whole_trial
+from steelyard.testing.ledger_rows import plan_of, sums, whole_trial
 
 
 @pytest.fixture

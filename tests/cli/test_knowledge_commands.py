@@ -16,7 +16,7 @@ from steelyard.ledger.place import open_ledger
 from steelyard.schema.plan import Trials
 from steelyard.schema.record import Record
 from steelyard.schema.score import FAILED, PASSED, ungraded
-from steelyard.testing.ledger import plan_of, sums, whole_trial
+from steelyard.testing.ledger_rows import plan_of, sums, whole_trial
 
 
 def test_millers_anchors_on_the_command_line() -> None:

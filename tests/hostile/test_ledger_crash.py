@@ -25,14 +25,14 @@ import pytest
 from steelyard.errors import DataError, LedgerBusy, LedgerError, LedgerFull
 from steelyard.ledger import Ledger, open_ledger
 from steelyard.schema.record import Noted, Result
-from steelyard.testing.ledger import plan_of, sums, whole_trial
+from steelyard.testing.ledger_rows import plan_of, sums, whole_trial
 
 TASKS = 12_000
 
 WRITER = """
 import random, sys
 from steelyard.ledger import open_ledger
-from steelyard.testing.ledger import plan_of, sums, whole_trial
+from steelyard.testing.ledger_rows import plan_of, sums, whole_trial
 
 place, seed, run = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 rng = random.Random(seed)
@@ -277,7 +277,7 @@ def test_other_writers_wait_and_succeed(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from steelyard.ledger import open_ledger\n"
-        "from steelyard.testing.ledger import plan_of, sums, whole_trial\n"
+        "from steelyard.testing.ledger_rows import plan_of, sums, whole_trial\n"
         "ledger = open_ledger(sys.argv[1])\n"
         "votes = ledger.open_chain('votes', 'all')\n"
         "with ledger.create_run(plan_of(), [sums(60)]) as writer:\n"
@@ -309,7 +309,7 @@ def test_a_forked_child_does_not_keep_a_dead_writers_hold(tmp_path: Path) -> Non
     program = (
         "import os, sys, time\n"
         "from steelyard.ledger import open_ledger\n"
-        "from steelyard.testing.ledger import plan_of, sums\n"
+        "from steelyard.testing.ledger_rows import plan_of, sums\n"
         "writer = open_ledger(sys.argv[1]).create_run(plan_of(), [sums(5)])\n"
         "child = os.fork()\n"
         "if child == 0:\n"

@@ -17,7 +17,7 @@ from steelyard.ledger import open_ledger, rows
 from steelyard.ledger.chain import Packer
 from steelyard.schema.record import Result, Scored
 from steelyard.schema.score import FAILED, PASSED
-from steelyard.testing.ledger import plan_of, sums, whole_trial
+from steelyard.testing.ledger_rows import plan_of, sums, whole_trial
 
 N = 240
 Stored = tuple[int, int, bytes, bytes, bytes]

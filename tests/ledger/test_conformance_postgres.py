@@ -15,7 +15,8 @@ import pytest
 
 from steelyard.errors import LedgerBusy, LedgerError
 from steelyard.ledger import Ledger, open_ledger
-from steelyard.testing.ledger import CHECKS, Open, plan_of, sums, whole_trial
+from steelyard.testing.ledger import CHECKS
+from steelyard.testing.ledger_rows import Open, plan_of, sums, whole_trial
 from steelyard.testing.postgres import find_programs, server
 
 pytestmark = pytest.mark.postgres
@@ -67,7 +68,7 @@ def test_a_killed_writer_does_not_keep_its_hold(place: str) -> None:
     program = (
         "import sys\n"
         "from steelyard.ledger import open_ledger\n"
-        "from steelyard.testing.ledger import plan_of, sums, whole_trial\n"
+        "from steelyard.testing.ledger_rows import plan_of, sums, whole_trial\n"
         "w = open_ledger(sys.argv[1]).create_run(plan_of(), [sums(3)])\n"
         "w.append(whole_trial(0, 1)); print(w.run, flush=True); sys.stdin.read()\n"
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from steelyard.ledger import Ledger, open_ledger
-from steelyard.testing.ledger import CHECKS, Open
+from steelyard.testing.ledger import CHECKS
+from steelyard.testing.ledger_rows import Open
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from steelyard.schema.record import Record, Result, Scored
 from steelyard.schema.reply import Reply
 from steelyard.schema.score import FAILED, PASSED, Outcome, Score, ungraded
 from steelyard.stats.base import Estimate, Interval
-from steelyard.testing.ledger import intent, plan_of, result, sums, whole_trial
+from steelyard.testing.ledger_rows import intent, plan_of, result, sums, whole_trial
 from steelyard.unknown import Unknown
 
 SECRET = "the held out answer"

@@ -13,7 +13,7 @@ from steelyard.errors import DataError, LedgerCorrupt, LedgerError, UserError
 from steelyard.ledger import default_place, open_ledger
 from steelyard.ledger.migrations import MIGRATIONS, Migration, migrate
 from steelyard.ledger.sqlite import SqliteDatabase
-from steelyard.testing.ledger import plan_of, sums, whole_trial
+from steelyard.testing.ledger_rows import plan_of, sums, whole_trial
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from steelyard.ledger import open_ledger
 from steelyard.schema.record import Intent, Record, Scored
 from steelyard.schema.score import Outcome, Score
-from steelyard.testing.ledger import fault, plan_of, result, sums
+from steelyard.testing.ledger_rows import fault, plan_of, result, sums
 
 N_C, N_T, N_K = 3, 700, 3
 

@@ -18,7 +18,7 @@ from steelyard.schema.record import Intent, Record, Result, Scored
 from steelyard.schema.reply import Reply, Timing, Usage
 from steelyard.schema.score import PASSED, Score
 from steelyard.schema.task import Task
-from steelyard.testing.ledger import ListSuite, intent, plan_of, sums, whole_trial
+from steelyard.testing.ledger_rows import ListSuite, intent, plan_of, sums, whole_trial
 
 
 def answer(text: str, **more: object) -> Result:

@@ -21,7 +21,7 @@ from steelyard.schema.reply import Reply, Timing, Usage
 from steelyard.schema.score import Outcome, Score, ungraded
 from steelyard.schema.task import Task
 from steelyard.schema.trace import MEDIA_TYPE, Event, Happened, Said, Trace
-from steelyard.testing.ledger import ListSuite
+from steelyard.testing.ledger_rows import ListSuite
 
 ABILITY = {"alpha-large": 0.86, "beta-medium": 0.72, "gamma-small": 0.55, "delta-nano": 0.3}
 """The share that each contestant of `ordinary` passes, on average."""
