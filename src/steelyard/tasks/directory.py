@@ -8,14 +8,14 @@ other tools are read by `steelyard.tasks.foreign`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from steelyard.errors import DataError
 from steelyard.schema.task import Agentic, GraderSpec
-from steelyard.tasks.archives import Archives, tree_archive
+from steelyard.tasks.archives import tree_archive
+from steelyard.tasks.folder import Directory
 from steelyard.tasks.tasktoml import SuiteFile, TaskFile, read_suite_file, read_task_file, read_user_file
 
 KNOWN = (
@@ -29,21 +29,6 @@ KNOWN = (
     "user.yaml",
 )
 _MOST_INSTRUCTION = 1 << 20
-
-
-@dataclass
-class Directory:
-    """A directory suite while it is read: its header, rows in order of their ids' folders, and its trees."""
-
-    place: Path
-    header: SuiteFile
-    archives: Archives = field(default_factory=Archives)
-    wrong: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Task id to the digests of its wrong solutions by name."""
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    """Task directories of other tools that were left out, and why."""
-    notes: list[tuple[str, str]] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
 
 
 def is_task(folder: Path) -> bool:
@@ -70,10 +55,7 @@ def open_directory(place: Path) -> Directory:
 
 def rows_of(suite: Directory) -> Iterator[tuple[int, dict[str, object]]]:
     """(number, row) of every task. Raises DataError that names the file."""
-    from steelyard.tasks.foreign import (  # lazy: only directories of other tools need it
-        foreign_row,
-        is_foreign,
-    )
+    from steelyard.tasks.foreign import foreign_row, is_foreign  # lazy: only directories of other tools
 
     for number, name in enumerate(suite.folders, 1):
         folder = suite.place / name if name else suite.place

@@ -16,16 +16,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
 
 from steelyard.errors import DataError
 from steelyard.schema.task import Agentic, GraderSpec, WorkLimits
 from steelyard.tasks.archives import archive_of, tree_archive
-
-if TYPE_CHECKING:
-    from steelyard.tasks.directory import Directory
+from steelyard.tasks.folder import Directory
 
 _BASES = re.compile(
     r"^(docker\.io/)?(library/)?(python|ubuntu|debian)(:[\w.-]+)?$|t-bench/(ubuntu|python)[\w./:-]*$"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import gzip
 import itertools
 import re
-import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import msgspec
 
@@ -20,6 +18,7 @@ from steelyard.schema.task import SuiteHeader, Task
 from steelyard.tasks import images, lines
 from steelyard.tasks.ids import SeenIds
 from steelyard.tasks.options import LoadOptions, options_of
+from steelyard.tasks.packed import unpack
 from steelyard.tasks.paths import beside, matches
 from steelyard.tasks.render import check_prompt
 from steelyard.tasks.rows import RowReader
@@ -195,34 +194,6 @@ def _spooled(shown: str, rows: Rows, options: LoadOptions) -> tuple[Store, Rows]
             store.starts.append(spool.size)
 
     return store, pour()
-
-
-def unpacked(path: Path) -> Iterator[bytes]:
-    """The pieces of a gzip file. Raises DataError when it is cut or no gzip."""
-    with opened(path) as packed, gzip.GzipFile(fileobj=packed) as file:
-        try:
-            while piece := file.read(1 << 18):
-                yield piece
-        except (OSError, EOFError, zlib.error) as e:
-            raise DataError(
-                "a broken gzip file",
-                where=str(path),
-                got=str(e),
-                fix="fetch it again, or drop the .gz ending when it is not packed",
-            ) from None
-
-
-def unpack(path: Path, limit: int) -> BinaryIO:
-    """A gzip file unpacked into an unnamed temporary file, at its beginning."""
-    spool = Spool(str(path), limit)
-    try:
-        for piece in unpacked(path):
-            spool.raw(piece, 1)
-        spool.flush()
-    except BaseException:
-        spool.close()
-        raise
-    return spool.reader()
 
 
 class _Loading:

@@ -17,6 +17,7 @@ import msgspec
 from steelyard.errors import DataError
 from steelyard.tasks.lines import check_start
 from steelyard.tasks.options import LoadOptions
+from steelyard.tasks.packed import unpack
 from steelyard.tasks.store import opened
 
 Rows = Generator[tuple[int, dict[str, object]], None, None]
@@ -31,8 +32,6 @@ def rows_of(path: Path, kind: tuple[str, bool], options: LoadOptions) -> Rows:
         return parquet_rows(path)
     file = opened(path)
     if kind[1]:
-        from steelyard.tasks.load import unpack  # lazy: load imports this module only for tables
-
         file.close()
         file = unpack(path, options.unpacked_bytes)
     if kind[0] == "json":

@@ -14,6 +14,7 @@ import yaml
 from steelyard.errors import DataError, PlanError
 from steelyard.tasks import yamldoc
 from steelyard.tasks.options import LoadOptions, options_of
+from steelyard.tasks.packed import unpacked
 from steelyard.tasks.store import opened
 from steelyard.tasks.yamldoc import Doc
 
@@ -35,8 +36,6 @@ class YamlSuite:
 def read_suite(path: Path, *, packed: bool, limit: int) -> YamlSuite:
     """Header and tasks. Raises DataError or PlanError that name the line."""
     if packed:
-        from steelyard.tasks.load import unpacked  # lazy: load imports this module only for YAML
-
         data = b"".join(unpacked(path))
     else:
         with opened(path) as file:
