@@ -160,6 +160,64 @@ def test_a_money_cap_ends_with_its_own_code_and_resume_keeps_it(tmp_path: Path) 
     assert 0 < sent < 200
 
 
+def test_caps_on_tokens_and_time_are_raised_on_resume(tmp_path: Path) -> None:
+    write_tasks(tmp_path, n=60)
+    with stub_thread(StubOptions(answer=last_word, latency_s=0.02)) as stub:
+        out = steelyard(
+            "try", "data.jsonl", "--model", "m", "--base-url", stub.base_url, "--max-tokens", "50",
+            "--max-total-tokens", "230", "--concurrency", "1", cwd=tmp_path,
+        )  # fmt: skip
+        assert out.returncode == 6, out.stderr
+        assert "--max-total-tokens N" in out.stderr
+        sent = stub.counts.received.total()
+        assert 0 < sent < 60
+        assert steelyard("resume", cwd=tmp_path).returncode == 6
+        assert stub.counts.received.total() - sent <= 1, (
+            "the new cap is that of the plan until another is set"
+        )
+        no_time = steelyard(
+            "resume", "last", "--max-total-tokens", "none", "--max-minutes", "0.0001", cwd=tmp_path
+        )
+        assert no_time.returncode == 6, no_time.stderr
+        assert "the time cap is reached" in no_time.stderr
+        assert "--max-minutes M" in no_time.stderr
+        assert steelyard("resume", cwd=tmp_path).returncode == 6, "a cap that was set holds in later sessions"
+        done = steelyard("resume", "last", "--max-minutes", "20", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert stub.counts.received.total() == 60
+    for option, value in (("--max-total-tokens", "1.5"), ("--max-minutes", "nan"), ("--max-cost", "-1")):
+        bad = steelyard("resume", "last", option, value, cwd=tmp_path)
+        assert bad.returncode == 2
+        assert option in bad.stderr
+
+
+def test_ctl_changes_every_cap_of_a_live_run(tmp_path: Path) -> None:
+    write_tasks(tmp_path, n=4000)
+    with stub_thread(StubOptions(answer=last_word, latency_s=0.05)) as stub:
+        command = [sys.executable, "-m", "steelyard", "try", "data.jsonl", "--model", "m", "--base-url", stub.base_url,
+                   "--concurrency", "4", "--max-tokens", "9", "--json"]  # fmt: skip
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            while stub.counts.received.total() < 10:
+                time.sleep(0.01)
+            set_ = steelyard("ctl", "cap", "--tokens", "9000000", "--minutes", "60", "--json", cwd=tmp_path)
+            found = json.loads(set_.stdout)
+            assert (found["cap_tokens"], found["cap_seconds"]) == (9_000_000, 3600)
+            assert 3000 < found["seconds_left"] < 3600
+            assert (
+                json.loads(steelyard("ctl", "cap", "--tokens", "none", "--json", cwd=tmp_path).stdout)[
+                    "cap_tokens"
+                ]
+                is None
+            )
+            assert steelyard("ctl", "pause", "--tokens", "5", cwd=tmp_path).returncode == 2
+            assert steelyard("ctl", "cap", "--minutes", "0", cwd=tmp_path).returncode == 0
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 6, err
+        assert "the time cap is reached" in err
+
+
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     write_tasks(tmp_path, n=400)
     with stub_thread(StubOptions(answer=last_word, latency_s=0.05)) as stub:

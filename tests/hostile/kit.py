@@ -16,8 +16,15 @@ from steelyard.runner.results import Results, results
 from steelyard.runner.session import Options, begin, take_up
 
 
-def options(environ: Mapping[str, str] | None = None, *, retry_ungraded: bool = False) -> Options:
-    return Options(environ or {}, signals=False, control=False, retry_ungraded=retry_ungraded)
+def options(
+    environ: Mapping[str, str] | None = None,
+    *,
+    retry_ungraded: bool = False,
+    caps: Mapping[str, int | float | None] | None = None,
+) -> Options:
+    return Options(
+        environ or {}, signals=False, control=False, retry_ungraded=retry_ungraded, caps=caps or {}
+    )
 
 
 def write_plan(folder: Path, plan: Mapping[str, object]) -> Path:
@@ -40,6 +47,12 @@ def run_plan(
     return ledger, outcome, results(ledger, outcome.run)
 
 
-def resume(ledger: Ledger, run: str = "last", *, retry_ungraded: bool = False) -> tuple[RunOutcome, Results]:
-    outcome = asyncio.run(take_up(ledger, run, options(retry_ungraded=retry_ungraded)))
+def resume(
+    ledger: Ledger,
+    run: str = "last",
+    *,
+    retry_ungraded: bool = False,
+    caps: Mapping[str, int | float | None] | None = None,
+) -> tuple[RunOutcome, Results]:
+    outcome = asyncio.run(take_up(ledger, run, options(retry_ungraded=retry_ungraded, caps=caps)))
     return outcome, results(ledger, outcome.run)

@@ -217,3 +217,58 @@ def test_a_cap_on_tokens_holds_over_a_crash_and_over_answers_without_usage(tmp_p
         again, _ = resume(ledger)
         assert again.status == "capped"
         assert served.counts.received.total() - sent <= 1, "nor does a new session begin to count anew"
+
+
+def test_a_resumed_run_knows_what_its_provider_charges(tmp_path: Path) -> None:
+    """A hidden prompt that an earlier session met is reserved for from the first call of the next one on."""
+    data = write_tasks(tmp_path, [{"id": str(i), "input": f"q{i}", "target": "B"} for i in range(200)])
+    with stub_thread(StubOptions(answer=lambda _: "B", hidden_tokens=5000, latency_s=0.01)) as served:
+        plan = {
+            "suites": [data],
+            "contestants": [{"model": "m", "base_url": served.base_url, **CONTESTANT}],
+            "caps": {"money": 0.3},
+            "concurrency": 1,
+        }
+        ledger, first, _ = run_plan(tmp_path, plan)
+        assert first.status == "capped"
+        assert bill(served.counts) <= 0.3 * PUSD
+        cap = 1.3
+        again, _ = resume(ledger, caps={"money": int(cap * PUSD)})
+        assert again.status == "capped"
+        assert bill(served.counts) <= cap * PUSD, "nothing is learnt twice, at the cap's cost"
+        state = ledger.resume_state(first.run)
+        assert state.learnt[0][2] >= 4900
+        assert state.caps == {"money": int(cap * PUSD)}
+
+
+def test_calls_that_were_lost_without_a_cap_count_against_one_set_later(tmp_path: Path) -> None:
+    data = write_tasks(tmp_path, [{"id": str(i), "input": f"q{i}", "target": "B"} for i in range(12)])
+    with stub_thread(StubOptions(answer=lambda _: "B", rules=(Rule("q", "bad_json", times=1),))) as served:
+        plan = {
+            "suites": [data],
+            "contestants": [{"model": "m", "base_url": served.base_url, "max_tokens": 1000}],
+            "retry": {"attempts": 1},
+        }
+        ledger, _, _ = run_plan(tmp_path, plan)
+        assert ledger.resume_state("last").tokens > 12_000
+        again, _ = resume(ledger, retry_ungraded=True, caps={"tokens": 12_000})
+    assert again.status == "capped"
+
+
+def test_the_time_of_all_sessions_counts_against_its_cap(tmp_path: Path) -> None:
+    data = write_tasks(tmp_path, [{"id": str(i), "input": f"q{i}", "target": "B"} for i in range(400)])
+    with stub_thread(StubOptions(answer=lambda _: "B", latency_s=0.02)) as served:
+        plan = {
+            "suites": [data],
+            "contestants": [{"model": "m", "base_url": served.base_url}],
+            "caps": {"seconds": 1},
+            "concurrency": 1,
+        }
+        ledger, first, _ = run_plan(tmp_path, plan)
+        assert first.status == "capped"
+        assert ledger.resume_state(first.run).seconds >= 1
+        sent = served.counts.received.total()
+        again, _ = resume(ledger)
+        assert (again.status, served.counts.received.total()) == ("capped", sent)
+        last, _ = resume(ledger, caps={"seconds": 600})
+        assert last.status == "complete"

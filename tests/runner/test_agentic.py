@@ -214,7 +214,7 @@ def test_a_cap_of_the_run_is_never_crossed_and_the_trial_is_taken_up_again(tmp_p
         signals=False,
         control=False,
         executor=Agents(tmp_path, calls=2, worst=100, cost=40),
-        money_cap=10**6,
+        caps={"money": 10**6},
     )
     outcome = asyncio.run(take_up(ledger, "last", options))
     assert outcome.status == "complete"

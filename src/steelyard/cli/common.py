@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from steelyard.cli.caps import higher
 from steelyard.cli.out import clean, count, emit_json, leave, say
 from steelyard.errors import DataError, ExitCode
 
@@ -106,9 +107,8 @@ def finish(ledger: Ledger, outcome: RunOutcome, *, as_json: bool, place: str) ->
     if outcome.status != "complete":
         are = "is" if p.total == 1 else "are"
         say(f"{outcome.status}: {clean(outcome.reason)}. {p.done} of {count(p.total, 'trial')} {are} done.")
-        higher = " --max-cost DOLLARS" if outcome.status == "capped" and "money" in outcome.reason else ""
         again = " --retry-ungraded" if p.unreachable and found.plan.trials.until is None else ""
-        say(f"go on with: steelyard resume {outcome.run}{higher}{again}{where}")
+        say(f"go on with: steelyard resume {outcome.run}{higher(outcome.reason)}{again}{where}")
     else:
         say(f"run {outcome.run} is complete. Look again: steelyard show {outcome.run}{where}")
         say(f"or in the browser: steelyard view{where}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 
+from steelyard.cli.caps import CapValue, asked, cap_options
 from steelyard.cli.common import json_option, ledger_option, open_place
 from steelyard.cli.out import clean, data, emit_json, leave, packed, say
 from steelyard.errors import ExitCode, UsageError
@@ -17,7 +18,9 @@ class CtlOptions:
 
     verb: str
     run: str
-    money: float | None
+    money: CapValue
+    total_tokens: CapValue
+    minutes: CapValue
     no_cap: bool
     content: bool
     place: str | None
@@ -27,8 +30,8 @@ class CtlOptions:
 @click.command("ctl")
 @click.argument("verb", type=click.Choice(["status", "pause", "resume", "cap", "stop"]))
 @click.argument("run", default="last")
-@click.option("--money", type=float, default=None, metavar="DOLLARS", help="With `cap`: the new money cap.")
-@click.option("--none", "no_cap", is_flag=True, help="With `cap`: no money cap any more.")
+@cap_options("--money", "--tokens", "--minutes")
+@click.option("--none", "no_cap", is_flag=True, help="With `cap`: as `--money none`.")
 @click.option(
     "--content", is_flag=True, help="With `status`: also the newest answers (they are not to be obeyed)."
 )
@@ -36,17 +39,25 @@ class CtlOptions:
 @json_option
 @packed(CtlOptions)
 def command(o: CtlOptions) -> None:
-    """Ask or tell the live RUN: status, pause, resume, cap, stop."""
+    """Ask or tell the live RUN: status, pause, resume, cap, stop.
+
+    The caps are those of `cap`: on money, on all tokens, on the time of the run.
+    """
     # lazy: sockets are not needed for `--help`
     from steelyard.runner.control import ask, socket_path
 
-    if o.verb == "cap" and (o.money is None) == (not o.no_cap):
-        raise UsageError("`cap` needs a value", wanted="--money DOLLARS, or --none", got="neither or both")
+    said = asked("none" if o.no_cap and o.money is None else o.money, o.total_tokens, o.minutes)
+    if o.no_cap and o.money is not None:
+        raise UsageError("`--none` and `--money` exclude each other", fix="keep one of them")
+    if (o.verb == "cap") != bool(said):
+        raise UsageError(
+            "`cap` needs a value, and the other verbs take none",
+            wanted="ctl cap with --money DOLLARS, --tokens N, --minutes M; `none` for no cap",
+            got=f"ctl {o.verb} with {', '.join(said) or 'none of them'}",
+        )
     ledger = open_place(o.place, create=False)
     info = ledger.find(o.run)
-    message: dict[str, object] = {"verb": o.verb}
-    if o.verb == "cap":
-        message["money"] = o.money
+    message: dict[str, object] = {"verb": o.verb, **said}
     answer = ask(socket_path(ledger.place, info.run), message)
     if o.content and o.verb == "status":
         # lazy: only when content is asked for

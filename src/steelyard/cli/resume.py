@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 
+from steelyard.cli.caps import CapValue, asked, cap_options
 from steelyard.cli.common import (
     environment,
     finish,
@@ -24,7 +25,9 @@ class ResumeOptions:
 
     run: str
     retry_ungraded: bool
-    max_cost: float | None
+    money: CapValue
+    total_tokens: CapValue
+    minutes: CapValue
     no_live: bool
     interactive: bool
     place: str | None
@@ -38,9 +41,7 @@ class ResumeOptions:
     is_flag=True,
     help="Try what has no answer again; judge what has no verdict again.",
 )
-@click.option(
-    "--max-cost", type=click.FloatRange(0, 1e6), default=None, metavar="DOLLARS", help="A new money cap."
-)
+@cap_options("--max-cost", "--max-total-tokens", "--max-minutes")
 @click.option("--no-live", is_flag=True, help="Plain lines instead of the live view.")
 @click.option(
     "--interactive",
@@ -54,13 +55,14 @@ def command(o: ResumeOptions) -> None:
     """Take up RUN (an id, its beginning, a name, or `last`) where it ended.
 
     Finished attempts are never sent again. What was in flight when a run was killed is listed as possibly paid, keeps
-    its reservation under the caps, and is sent again.
+    its reservation under the caps, and is sent again. A cap that was reached is raised by an option here.
     """
     # lazy: the engine is loaded after the command line is known to be right
     from steelyard.cli.live import watcher
+    from steelyard.runner.control import cap_changes
     from steelyard.runner.session import Options, take_up
-    from steelyard.schema.price import PUSD
 
+    said = asked(o.money, o.total_tokens, o.minutes)
     ledger = open_place(o.place, create=False)
     approver = None
     if o.interactive:
@@ -73,7 +75,7 @@ def command(o: ResumeOptions) -> None:
         our_version(),
         watch=watcher(plain=o.no_live or o.as_json or o.interactive),
         retry_ungraded=o.retry_ungraded,
-        money_cap=None if o.max_cost is None else int(o.max_cost * PUSD),
+        caps=cap_changes(said) if said else {},
         approver=approver,
     )
     outcome = run_async(lambda: take_up(ledger, o.run, options))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
+from steelyard.cli.caps import CapValue, asked, cap_options
 from steelyard.cli.common import (
     environment,
     finish,
@@ -53,7 +54,9 @@ class TryOptions:
     temperature: float | None
     stream: bool
     seed: int
-    max_cost: float | None
+    money: CapValue
+    total_tokens: CapValue
+    minutes: CapValue
     price: str | None
     timeout: float
     dry_run: bool
@@ -88,9 +91,7 @@ class TryOptions:
 @click.option("--temperature", type=float, default=None, help="Sampling temperature.")
 @click.option("--stream", is_flag=True, help="Ask for streamed answers (gives time to first token).")
 @click.option("--seed", default=0, show_default=True, help="Seed of order, choices and calls.")
-@click.option(
-    "--max-cost", type=float, default=None, metavar="DOLLARS", help="Hard cap; needs --price, --max-tokens."
-)
+@cap_options("--max-cost", "--max-total-tokens", "--max-minutes")
 @click.option("--price", default=None, metavar="IN/OUT", help="Dollars a million tokens, such as 0.15/0.60.")
 @click.option("--timeout", default=120.0, show_default=True, help="Seconds a call may take.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent and its worst-case cost; send nothing.")
@@ -183,8 +184,9 @@ def _plan(o: TryOptions) -> dict[str, object]:
         "concurrency": o.concurrency,
         "seed": o.seed,
     }
-    if o.max_cost is not None:
-        plan["caps"] = {"money": o.max_cost}
+    caps = asked(o.money, o.total_tokens, o.minutes)
+    if any(value is not None for value in caps.values()):
+        plan["caps"] = {k: v for k, v in caps.items() if v is not None}
     return plan
 
 

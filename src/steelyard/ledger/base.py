@@ -63,8 +63,10 @@ class ResumeState:
     judges' included; `held_pusd` is what stays counted against the cap because a cost is not known: `held` of results
     and the reservations of `in_flight`. `in_flight` holds every attempt without a result, also of earlier sessions.
     `unscored` are trials (c, t, k, a) with a final measurement and no score; `attempts` maps the trials that are not
-    done to the number of the next attempt. `sessions` counts Opened rows. `money_cap` is the cap that was last set on
-    the live run (picodollars, None for no cap), when `cap_changed` says that there was one: it replaces the plan's.
+    done to the number of the next attempt. `sessions` counts Opened rows, `seconds` adds up how long they lasted.
+    `caps` holds the caps that were last set on the run, which replace the plan's: `money` (picodollars), `tokens`,
+    `seconds`; None for no cap. `learnt` says by contestant how far replies went beyond their estimates (see
+    `runner.budget`).
     """
 
     spent_pusd: int = 0
@@ -74,8 +76,9 @@ class ResumeState:
     in_flight: list[InFlight] = field(default_factory=list)
     unscored: list[tuple[int, int, int, int]] = field(default_factory=list)
     attempts: dict[tuple[int, int, int], int] = field(default_factory=dict)
-    cap_changed: bool = False
-    money_cap: int | None = None
+    seconds: float = 0.0
+    caps: dict[str, int | float | None] = field(default_factory=dict)
+    learnt: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from steelyard.errors import EndedBy
 from steelyard.ledger.base import InFlight, ResumeState
 from steelyard.ledger.rows import Lean, LeanIntent, LeanResult, LeanScored, LeanSpilled
-from steelyard.schema.record import Noted, Opened
+from steelyard.schema.record import Closed, Noted, Opened
 
 MEASUREMENTS = frozenset(e.value for e in EndedBy if e.is_measurement)
 
+CAPS = {"cap": "money", "cap_tokens": "tokens", "cap_seconds": "seconds"}
+"""Kinds of notes that change a cap; their detail is a number, or `none`."""
+LEARNT = "learnt"
+"""Kind of a note that holds what was learnt about charges, as JSON; the last one counts."""
+_LEARNT = dict[int, tuple[int, int, int, int]]
+
 RUN = 255
 """Repeats that a cell's count can hold; a done repeat beyond is kept as a bit."""
+
+
+def _cap(detail: str) -> int | float | None:
+    if detail == "none":
+        return None
+    return int(detail) if detail.isdigit() else float(detail)
 
 
 @dataclass(slots=True)
@@ -64,7 +78,9 @@ class Scan:
         self.judged: dict[tuple[int, int, int], list[int]] = {}
         self.upto = 0
         self.sessions = 0
-        self._cap = ""
+        self._caps: dict[str, int | float | None] = {}
+        self._learnt = ""
+        self._began = self._last = self._lasted = 0
         self._spent = self._held = self._tokens = 0
         self._in_flight: dict[tuple[int, int, int, int, str], InFlight] = {}
         self._unscored: dict[tuple[int, int, int], int] = {}
@@ -83,11 +99,27 @@ class Scan:
                 self._result(row.row)
             elif isinstance(row, Opened):
                 self.sessions += 1
-            elif isinstance(row, Noted) and row.kind == "cap":
-                self._cap = row.detail
+                self._lasted += self._last - self._began
+                self._began = self._last = row.at
+            elif isinstance(row, Noted):
+                self._noted(row)
+            elif isinstance(row, Closed):
+                self._passed(row.at)
             self.upto += 1
 
+    def _passed(self, at: int) -> None:
+        """The session was still alive at `at`. A clock that was set back takes nothing away."""
+        self._last = max(self._last, at)
+
+    def _noted(self, row: Noted) -> None:
+        self._passed(row.at)
+        if row.kind in CAPS:
+            self._caps[CAPS[row.kind]] = _cap(row.detail)
+        elif row.kind == LEARNT:
+            self._learnt = row.detail
+
     def _intent(self, row: LeanIntent) -> None:
+        self._passed(row.at)
         self._in_flight[row.c, row.t, row.k, row.a, row.role] = InFlight(
             row.c, row.t, row.k, row.a, row.reserved, row.role, row.tokens
         )
@@ -97,6 +129,7 @@ class Scan:
 
     def _result(self, row: LeanResult) -> None:
         trial = (row.c, row.t, row.k)
+        self._passed(row.at)
         self._in_flight.pop((row.c, row.t, row.k, row.a, row.role), None)
         self._spent += row.cost or 0
         self._held += row.held
@@ -130,6 +163,7 @@ class Scan:
             in_flight=in_flight,
             unscored=[(c, t, k, a) for (c, t, k), a in self._unscored.items()],
             attempts=dict(self._attempts),
-            cap_changed=bool(self._cap),
-            money_cap=int(self._cap) if self._cap.isdigit() else None,
+            seconds=(self._lasted + self._last - self._began) / 1e9,
+            caps=dict(self._caps),
+            learnt=msgspec.json.decode(self._learnt, type=_LEARNT) if self._learnt else {},
         )

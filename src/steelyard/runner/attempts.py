@@ -200,7 +200,7 @@ async def _one_attempt(
         now = time.time_ns()
         intent = Intent(
             trial.c, trial.t, trial.k, a, now, trial.ask.seed, this.hold.pusd, trial.order, trial.role,
-            _held_tokens(ctx, this.hold),
+            this.hold.tokens or 0,
         )  # fmt: skip
         durable = ctx.keeper.record(intent, wait=True)
         if durable is not None:
@@ -247,19 +247,11 @@ async def _answer(ctx: AttemptContext, trial: Trial) -> Answer:
 
 
 def _hold(ctx: AttemptContext, trial: Trial) -> Hold:
-    spec, caps = ctx.specs[trial.who], ctx.budget.caps
-    capped = caps.tokens is not None or caps.money_pusd is not None or ctx.limits.counts_tokens
-    if spec.price is None and not capped:
-        return Hold(None, None)
-    pusd, tokens = worst_case(spec, trial.ask)
+    # without a cap, too: one may be set while the run is live or when it is resumed, and counts what was sent before
+    pusd, tokens = worst_case(ctx.specs[trial.who], trial.ask)
     hold = Hold(pusd if is_known(pusd) else None, tokens if is_known(tokens) else None, trial.who)
     ctx.budget.widen(hold)
     return hold
-
-
-def _held_tokens(ctx: AttemptContext, hold: Hold) -> int:
-    """What stays counted against a cap on tokens, in later sessions too, as long as nobody says what was used."""
-    return 0 if ctx.budget.caps.tokens is None else hold.tokens or 0
 
 
 def _answered(ctx: AttemptContext, trial: Trial, this: _Try, answer: Answer) -> Ended:
@@ -287,7 +279,7 @@ def _answered(ctx: AttemptContext, trial: Trial, this: _Try, answer: Answer) -> 
         wait_ns=this.wait_ns,
         role=trial.role,
         held=held,
-        tokens=_held_tokens(ctx, this.hold) if _tokens(reply.usage) is None else 0,
+        tokens=this.hold.tokens or 0 if _tokens(reply.usage) is None else 0,
     )
     ctx.keeper.record(result, payloads=(answer.trace,), wait=False, to_score=trial.item_for(reply, ended_by))
     return Ended(this.a, reply, None, ended_by)
@@ -314,7 +306,7 @@ def _failed(ctx: AttemptContext, trial: Trial, this: _Try, fault: Fault) -> tupl
         wait_ns=this.wait_ns,
         role=trial.role,
         held=held,
-        tokens=_held_tokens(ctx, this.hold) if free is None else 0,
+        tokens=this.hold.tokens or 0 if free is None else 0,
     )
     measured = final and fault.ended_by.is_measurement
     to_score = trial.item_for(Reply(), fault.ended_by.value) if measured else None

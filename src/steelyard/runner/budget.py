@@ -8,6 +8,7 @@ The one way past a cap: a provider that charges more than the worst case (a hidd
 another price than the plan's). What a reply shows is added to every reservation of that contestant from then on, those
 in flight and those that wait included. So the cap can be passed by the excess of calls that were in flight together
 before a reply showed it, once, since nothing is sent beyond the cap; `overrun` adds up what went beyond estimates.
+What was learnt is handed to `on_learnt`, so that a resumed run begins with it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from steelyard.schema.plan import Caps
+
+CapChanges = Mapping[str, int | float | None]
+"""New values of `money` (picodollars), `tokens` and `seconds`, those that change; None takes a cap away."""
+Learnt = Mapping[int, tuple[int, int, int, int]]
+"""Of a contestant: `Excess.most` and `.largest` of money, then of tokens."""
 
 
 class CapReachedError(Exception):
@@ -70,14 +79,17 @@ class Excess:
 class Budget:
     """Counts money (picodollars) and tokens against the caps of a run; one event loop owns it."""
 
-    def __init__(self, caps: Caps, *, spent: int = 0, tokens: int = 0, held: int = 0) -> None:
+    def __init__(
+        self, caps: Caps, *, spent: int = 0, tokens: int = 0, held: int = 0, seconds: float = 0.0
+    ) -> None:
         self.caps = caps
+        self.on_learnt: Callable[[Learnt], None] | None = None
+        self._began = time.monotonic() - seconds
         self.spent, self.tokens, self.held, self.held_tokens = spent, tokens, held, 0
         self.reserved = self.reserved_tokens = self.in_flight = 0
         self.overrun = 0
         self._unknown_costs = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._deadline = None if caps.seconds is None else time.monotonic() + caps.seconds
         self._live: set[Hold] = set()
         self._excess: dict[int, tuple[Excess, Excess]] = {}
 
@@ -89,12 +101,17 @@ class Budget:
     @property
     def seconds_left(self) -> float | None:
         """Seconds until the time cap; None without one."""
-        return None if self._deadline is None else self._deadline - time.monotonic()
+        return None if self.caps.seconds is None else self._began + self.caps.seconds - time.monotonic()
 
-    def raise_money(self, cap: int | None) -> None:
-        """Change the money cap while running; waiters look again."""
-        self.caps = Caps(money_pusd=cap, tokens=self.caps.tokens, seconds=self.caps.seconds)
+    def change(self, changes: CapChanges) -> None:
+        """Change caps while running; waiters look again."""
+        caps = {"money_pusd" if k == "money" else k: v for k, v in changes.items()}
+        self.caps = msgspec.structs.replace(self.caps, **caps)
         self._wake()
+
+    def knows(self, learnt: Learnt) -> None:
+        """Begin with what earlier sessions learnt."""
+        self._excess = {who: (Excess(*m[:2]), Excess(*m[2:])) for who, m in learnt.items()}
 
     def _fits(self, hold: Hold) -> bool:
         money, tokens = self.caps.money_pusd, self.caps.tokens
@@ -126,6 +143,10 @@ class Budget:
                     self._count(live, -1)
                     self.widen(live)
                     self._count(live, +1)
+            if self.on_learnt is not None:
+                self.on_learnt(
+                    {w: (a.most, a.largest, b.most, b.largest) for w, (a, b) in self._excess.items()}
+                )
 
     def _count(self, hold: Hold, sign: int) -> None:
         self.reserved += sign * (hold.pusd or 0)
@@ -141,7 +162,7 @@ class Budget:
         if self.caps.tokens is not None and hold.tokens is None:
             raise CapReachedError("tokens")
         while True:
-            if self._deadline is not None and time.monotonic() >= self._deadline:
+            if (left := self.seconds_left) is not None and left <= 0:
                 raise CapReachedError("time")
             self.widen(hold)
             if self._fits(hold):

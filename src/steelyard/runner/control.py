@@ -14,6 +14,7 @@ import socket
 import stat
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from steelyard.errors import UsageError
@@ -22,6 +23,7 @@ from steelyard.schema.price import PUSD, dollars
 
 LONGEST_PATH = 100
 """Bytes of a socket's path: systems allow 104 to 108."""
+_CAPS = {"money": (10**6, "dollars"), "tokens": (10**15, "a number of tokens"), "minutes": (10**6, "minutes")}
 VERBS = ("status", "pause", "resume", "cap", "stop")
 
 
@@ -42,6 +44,28 @@ def socket_path(place: str, run: str) -> Path:
             fix="remove it, or set XDG_RUNTIME_DIR",
         )
     return base / name
+
+
+def cap_changes(asked: Mapping[str, object]) -> dict[str, int | float | None]:
+    """The caps that `money` (dollars), `tokens` and `minutes` ask for; None takes one away. Raises ValueError."""
+    found: dict[str, int | float | None] = {}
+    for name, (most, what) in _CAPS.items():
+        if name not in asked:
+            continue
+        value = asked[name]
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most
+        ):
+            raise ValueError(f"`{name}` is {what}, from 0 to {most:,}, or null for no cap")
+        if name == "money":
+            found["money"] = None if value is None else int(value * PUSD)
+        elif name == "tokens":
+            found["tokens"] = None if value is None else int(value)
+        else:
+            found["seconds"] = None if value is None else 60 * value
+    if not found:
+        raise ValueError(f"`cap` needs one of {', '.join(_CAPS)}")
+    return found
 
 
 class ControlServer:
@@ -87,14 +111,13 @@ class ControlServer:
         elif verb == "stop":
             engine.stop("stopped through the control socket")
         elif verb == "cap":
-            value = asked.get("money")
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e6
-            ):
-                return {"ok": False, "error": "`money` is dollars, from 0 to a million, or null for no cap"}
-            if value is not None and (refused := engine.cannot_cap_money()):
+            try:
+                changes = cap_changes(asked)
+            except ValueError as e:
+                return {"ok": False, "error": str(e)}
+            if refused := engine.cannot_cap(changes):
                 return {"ok": False, "error": refused}
-            engine.set_money_cap(None if value is None else int(value * PUSD))
+            engine.set_caps(changes)
         elif verb != "status":
             return {"ok": False, "error": f"unknown verb; one of {', '.join(VERBS)}"}
         return {"ok": True, **status(engine, self._run)}
@@ -103,7 +126,7 @@ class ControlServer:
 def status(engine: Engine, run: str) -> dict[str, object]:
     """The figures of a live run: counts, money in dollars, seconds."""
     p, caps = engine.progress, engine.budget.caps
-    elapsed = time.monotonic() - p.started
+    elapsed, left = time.monotonic() - p.started, engine.budget.seconds_left
     return {
         "run": run,
         "state": "stopping" if p.stopping else "paused" if p.paused else "running",
@@ -120,6 +143,10 @@ def status(engine: Engine, run: str) -> dict[str, object]:
         "reserved_dollars": dollars(engine.budget.reserved),
         "cap_dollars": None if caps.money_pusd is None else dollars(caps.money_pusd),
         "tokens": engine.budget.tokens,
+        "held_tokens": engine.budget.held_tokens,
+        "cap_tokens": caps.tokens,
+        "cap_seconds": caps.seconds,
+        "seconds_left": None if left is None else round(left, 3),
         "elapsed_seconds": round(elapsed, 3),
         "rate_per_second": round((p.done - p.resumed) / elapsed, 3) if elapsed > 0 else None,
     }

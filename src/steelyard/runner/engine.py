@@ -8,6 +8,7 @@ that was asked for (stopped), or an error of the ledger (failed).
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from steelyard.contestants.base import Ask, Place
 from steelyard.errors import EndedBy, Fault, SandboxError
 from steelyard.ledger.base import ResumeState, RunWriter
+from steelyard.ledger.resume import CAPS, LEARNT
 from steelyard.runner.attempts import AttemptContext, Ended, Limits, StoppedError, Trial, run_trial
 from steelyard.runner.base import Executor, Prepared, Progress, RunOutcome, worst_case
-from steelyard.runner.budget import Budget, CapReachedError
+from steelyard.runner.budget import Budget, CapChanges, CapReachedError, Learnt
 from steelyard.runner.casting import Casting, most_places
 from steelyard.runner.judging import Judging
 from steelyard.runner.keeper import Keeper, Key, ScoringBackend
@@ -69,8 +71,8 @@ class Session:
     progress: Progress = field(default_factory=Progress)
     version: str = ""
     plan_hash: str = ""
-    money_cap: int | None = None
-    """Picodollars that replace the plan's money cap from here on."""
+    caps: CapChanges = field(default_factory=dict)
+    """What replaces caps of the plan from here on."""
     place_of: Callable[[Task, ContestantSpec], Place | None] | None = None
     """Where contestants work on a task; blocks (trees are laid out): called in a thread."""
 
@@ -96,9 +98,11 @@ class Engine:
             spent=session.resume.spent_pusd,
             tokens=session.resume.tokens,
             held=session.resume.held_pusd,
+            seconds=session.resume.seconds,
         )
-        if session.resume.cap_changed:
-            self.budget.raise_money(session.resume.money_cap)
+        self.budget.change(session.resume.caps)
+        self.budget.knows(session.resume.learnt)
+        self.budget.on_learnt = self._learnt
         self.keeper: Keeper | None = None
         self._waiting: set[asyncio.Task[object]] = set()
         several = len(session.sources) > 1 or session.judging is not None
@@ -141,22 +145,32 @@ class Engine:
         self._go.set()
         self._note("resume", "")
 
-    def set_money_cap(self, pusd: int | None) -> None:
-        """Change the money cap of the rest of the run; recorded."""
-        self.budget.raise_money(pusd)
-        self._note("cap", "none" if pusd is None else str(pusd))
+    def set_caps(self, changes: CapChanges) -> None:
+        """Change caps for the rest of the run; recorded."""
+        self.budget.change(changes)
+        for kind, which in CAPS.items():
+            if which in changes:
+                value = changes[which]
+                self._note(kind, "none" if value is None else str(value))
 
-    def cannot_cap_money(self) -> str:
-        """Why no money cap can hold: a contestant or judge without a price or without a bound. Empty when it can."""
+    def cannot_cap(self, changes: CapChanges) -> str:
+        """Why a cap cannot hold: a contestant or judge without a price or without a bound. Empty when all can."""
         plan = self.session.prepared.plan
         for spec in (*plan.contestants, *plan.judges):
             if spec.kind == "policy":
                 continue
-            if spec.price is None:
-                return f"{spec.name} has no price, so a money cap cannot hold"
-            if not is_free(spec.price) and not is_known(worst_case(spec, Ask((), "", 0, 0))[0]):
-                return f"{spec.name} may answer without end, so a money cap cannot hold"
+            pusd, tokens = worst_case(spec, Ask((), "", 0, 0))
+            if changes.get("money") is not None:
+                if spec.price is None:
+                    return f"{spec.name} has no price, so a money cap cannot hold"
+                if not is_free(spec.price) and not is_known(pusd):
+                    return f"{spec.name} may answer without end, so a money cap cannot hold"
+            if changes.get("tokens") is not None and not is_known(tokens):
+                return f"{spec.name} may answer without end, so a token cap cannot hold"
         return ""
+
+    def _learnt(self, learnt: Learnt) -> None:
+        self._note(LEARNT, json.dumps(learnt))
 
     def _note(self, kind: str, detail: str) -> None:
         if self.keeper is not None:
@@ -176,8 +190,7 @@ class Engine:
             durable = keeper.record(opened, wait=True)
             if durable is not None:
                 await durable  # and with it the trees of tasks, which are read back from the ledger
-            if s.money_cap is not None:
-                self.set_money_cap(s.money_cap)
+            self.set_caps(s.caps)
             if open_ := s.resume.in_flight:
                 # one row: their intents say which they are, and every later session counts them again
                 detail = f"{len(open_)} calls without a result, {sum(f.reserved or 0 for f in open_)} picodollars held"

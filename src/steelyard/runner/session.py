@@ -9,13 +9,14 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from steelyard.contestants.harness.approve import Approver
 from steelyard.errors import PlanError
 from steelyard.ledger.base import Ledger, ResumeState, RunWriter
 from steelyard.runner.base import Executor, Prepared, RunOutcome, prepared
+from steelyard.runner.budget import CapChanges
 from steelyard.runner.control import ControlServer, socket_path
 from steelyard.runner.engine import Engine, Session
 from steelyard.runner.judging import Judging
@@ -44,7 +45,7 @@ class Options:
 
     `environ` is where credentials are looked up; `watch` is called with the live engine as soon as it goes (a live
     view); `executor` replaces the local one; `approver` is asked where agents' rules say so; `signals` installs
-    Ctrl-C handling; `money_cap` (picodollars) replaces the plan's cap.
+    Ctrl-C handling; `caps` replaces caps of the plan.
     """
 
     environ: Mapping[str, str]
@@ -54,7 +55,7 @@ class Options:
     signals: bool = True
     control: bool = True
     retry_ungraded: bool = False
-    money_cap: int | None = None
+    caps: CapChanges = field(default_factory=dict)
     approver: Approver | None = None
 
 
@@ -163,12 +164,12 @@ async def _run(run: _Run, options: Options) -> RunOutcome:
             on_scores=None if adaptive is None else adaptive.on_scores,
             version=options.version,
             plan_hash=content_hash(run.ready.plan),
-            money_cap=options.money_cap,
+            caps=options.caps,
             place_of=lambda task, spec: place_of(task.agentic, spec, materials) if task.agentic else None,
         )
         engine = Engine(session)
-        if options.money_cap is not None and (refused := engine.cannot_cap_money()):
-            raise PlanError("a money cap cannot hold", got=refused, fix="leave --max-cost out")
+        if refused := engine.cannot_cap(options.caps):
+            raise PlanError("this cap cannot hold", got=refused, fix="leave the cap out")
         plan = run.ready.plan
         per_task = plan.trials.count if plan.trials.until is None else plan.trials.at_most
         engine.progress.total = len(plan.contestants) * run.ready.n_tasks * per_task

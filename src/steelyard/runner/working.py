@@ -63,7 +63,8 @@ class TrialPurse:
 
     async def reserve(self, pusd: int | None, tokens: int | None) -> Ticket:
         """As `Purse.reserve`."""
-        hold = Hold(pusd, tokens)
+        hold = Hold(pusd, tokens, self.trial.who)
+        self.ctx.budget.widen(hold)
         self._check(hold)
         release = await self.ctx.limits.acquire(self.ctx.specs[self.trial.who].provider, tokens or 0)
         try:

@@ -87,7 +87,8 @@ class Scored(Struct, frozen=True, array_like=True, tag="s"):
 
 
 class Noted(Struct, frozen=True, array_like=True, tag="n"):
-    """Something that an operator or the runner did: pause, resume, cap changed, revealed, possibly paid."""
+    """Something that an operator or the runner did: pause, resume, a cap changed (`cap` in picodollars, `cap_tokens`,
+    `cap_seconds`), revealed, possibly paid, `learnt` (how far charges went beyond their estimates)."""
 
     at: int
     kind: str

@@ -135,7 +135,7 @@ def a_resumed_run_knows_what_is_done(open_ledger: Open) -> None:
     assert state.unscored == [(1, 2, 0, 1)]
     assert state.attempts == {}
     assert state.held_pusd == 9
-    assert not state.cap_changed
+    assert not state.caps
     done = [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 2, 0), (1, 3, 0), (1, 3, 1), (1, 3, 2)]
     assert sorted(ledger.finished(run)) == done
     assert list(ledger.judge_replies(run)) == []
@@ -145,9 +145,17 @@ def a_resumed_run_knows_what_is_done(open_ledger: Open) -> None:
     assert (after_a_crash.attempts, after_a_crash.a) == (1, 1), "the lost attempt keeps its number"
     for detail, cap in (("7000", 7000), ("none", None)):
         with ledger.open_run(run) as writer:
-            writer.append([Noted(5, "cap", detail)])
+            writer.append(
+                [
+                    Noted(5, "cap", detail),
+                    Noted(5, "cap_seconds", "1.5"),
+                    Noted(5, "learnt", '{"1":[1,2,3,4]}'),
+                ]
+            )
         state = ledger.resume_state(run)
-        assert (state.cap_changed, state.money_cap) == (True, cap)
+        assert state.caps == {"money": cap, "seconds": 1.5}
+        assert state.learnt == {1: (1, 2, 3, 4)}
+        assert 0 <= state.seconds < 3600
     assert list(ledger.scores(run)) == [
         (c, t, k, *((4, None) if (c, t) == (1, 0) else (1, 1.0) if (t, k) != (3, 2) else (0, 0.0)))
         for c, t, k in done
