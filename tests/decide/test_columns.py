@@ -163,3 +163,81 @@ def test_any_garbage_is_read_or_refused_with_a_user_error(table: dict[str, list[
         return
     assert got.rows > 0
     assert np.isfinite(got.score).all()
+
+
+def test_names_are_read_whatever_their_capitals_and_marks() -> None:
+    got = from_columns(
+        {
+            "Example ID": [1, 1],
+            "Model name": ["x", "y"],
+            "Correct?": ["Y", "n"],
+            "Latency (ms)": ["250", 1000],
+        }
+    )
+    assert got.names == ("x", "y")
+    assert got.score.tolist() == [1, 0]
+    assert got.seconds is not None
+    assert got.seconds.tolist() == [0.25, 1.0]
+    assert any("thousandths" in n for n in got.notes)
+
+
+def test_milliseconds_that_are_named_by_hand_are_milliseconds_too() -> None:
+    got = from_columns(GOOD | {"duration_ms": [500] * 4}, Reading(rename={"seconds": "duration_ms"}))
+    assert got.seconds is not None
+    assert got.seconds.tolist() == [0.5] * 4
+
+
+def test_two_columns_of_one_role_are_refused() -> None:
+    with pytest.raises(DataError, match="one score column"):
+        from_columns(GOOD | {"Score": [0, 0, 0, 0]})
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (["85%", "90 %", "70%", "1%"], "--bounds 0 100"),
+        (["0,5", "0,25", ",5", "1,0"], r"0\.5, not 0,5"),
+        (["$5", "0.2 s", "300ms", "1\u20ac"], "take the unit away"),
+        (["maybe", "90 %", "1", "0"], "leave it empty"),
+    ],
+)
+def test_numbers_in_foreign_writing_are_refused_with_what_to_do(cells: list[str], says: str) -> None:
+    with pytest.raises(RowsError, match=says):
+        from_columns(GOOD | {"score": cells})
+
+
+def test_one_column_a_contestant_is_read_when_the_columns_are_named() -> None:
+    wide = {
+        "question": ["q1", "q2", "q3"],
+        "gpt": [1, 0, ""],
+        "claude": ["yes", "no", "yes"],
+        "level": [1, 2, 2],
+    }
+    with pytest.raises(DataError, match="--column score=gpt --column score=claude"):
+        from_columns({k: v for k, v in wide.items() if k != "level"})
+    got = from_columns(wide, Reading(wide=("gpt", "claude")))
+    assert got.names == ("gpt", "claude")
+    assert got.score.tolist() == [1, 0, 0, 1, 0, 1]
+    assert got.graded.tolist() == [True, True, False, True, True, True]
+    assert set(got.conditions or {}) == {"level"}
+
+
+def test_bad_cells_of_a_wide_table_are_named_by_its_own_rows() -> None:
+    wide = {"task": ["q1", "q2", "q3"], "gpt": [1, 0, 1], "claude": [1, 0, "x"]}
+    with pytest.raises(RowsError, match=r"\(row 2, ") as caught:
+        from_columns(wide, Reading(wide=("gpt", "claude")))
+    assert caught.value.rows == (2,)
+    with pytest.raises(DataError, match="and a contestant column"):
+        from_columns(wide | {"contestant": ["a"] * 3}, Reading(wide=("gpt", "claude")))
+    with pytest.raises(DataError, match="no such score column"):
+        from_columns(wide, Reading(wide=("gpt", "llama")))
+
+
+def test_rows_of_several_models_are_not_silently_one_contestant() -> None:
+    got = from_columns({"task": ["a", "a"], "score": [1, 0], "who": ["x", "y"]}, Reading(ignore_rest=True))
+    assert any("--column contestant=NAME" in n for n in got.notes)
+
+
+def test_a_table_of_votes_leads_to_rank() -> None:
+    with pytest.raises(DataError, match="steelyard rank"):
+        from_columns({"model_a": ["x"], "model_b": ["y"], "outcome": ["tie"]})

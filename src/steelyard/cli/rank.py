@@ -99,6 +99,8 @@ def votes_of(
     ]
     if unused:
         say(f"columns not used: {', '.join(unused)} (a style feature: --feature {unused[0]})")
+    if str(found["winner"][0]).strip() in ("0", "0.0", "1", "1.0", "0.5"):
+        say("winner: numbers are read as model_a's score (1 won, 0.5 tie, 0 lost)")
     sides = (found["model_a"], found["model_b"], found["winner"])
     try:
         read = votes(*sides, prompt=found.get("prompt"), voter=found.get("voter"),

@@ -56,7 +56,8 @@ def reading_options(function: F) -> F:
             click.option("--bounds", type=(float, float), default=None, metavar="LOW HIGH",
                          help="A score's least and greatest value [default: 0 1]."),
             click.option("--unbounded", is_flag=True, help="Scores have no bounds."),
-            click.option("--column", multiple=True, metavar="ROLE=NAME", help="Read column NAME as ROLE."),
+            click.option("--column", multiple=True, metavar="ROLE=NAME",
+                         help="Read column NAME as ROLE; score twice or more: a column a contestant."),
             click.option("--condition", multiple=True, metavar="NAME", help="This column is a condition."),
             click.option("--ignore", multiple=True, metavar="NAME", help="Leave this column out."),
             click.option("--ignore-rest", is_flag=True, help="Leave out every column that is not known."),
@@ -108,9 +109,13 @@ def reading(source: Source) -> Reading:
     # lazy: `--help` must not load numpy
     from steelyard.decide.columns import Reading
 
+    pairs = [pair(c, "--column") for c in source.column]
+    scores = tuple(name for role, name in pairs if role == "score")
+    wide = scores if len(scores) > 1 else ()
     return Reading(
         bounds=None if source.unbounded else (source.bounds or (0.0, 1.0)),
-        rename=dict(pair(c, "--column") for c in source.column),
+        rename={role: name for role, name in pairs if not (wide and role == "score")},
+        wide=wide,
         conditions=source.condition,
         ignore=source.ignore,
         ignore_rest=source.ignore_rest,

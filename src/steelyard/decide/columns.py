@@ -6,41 +6,45 @@ Does not read files (`ledger.tables` does). Every refusal names the columns or t
 from __future__ import annotations
 
 import difflib
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from steelyard.decide.cells import Column, amounts, labels, numbers
 from steelyard.decide.results import SUITE_NAMES, Bounds, Results, nearest
+from steelyard.decide.wide import how_to_name, long_form
 from steelyard.errors import DataError, RowsError
-from steelyard.stats.base import BoolArray, Coded, FloatArray, IntArray, codes, nested, no_repeats
+from steelyard.stats.base import BoolArray, Coded, FloatArray, IntArray, nested, no_repeats
 
-Column = Sequence[object] | NDArray[np.generic]
+MILLISECONDS = ("latency_ms", "duration_ms", "elapsed_ms", "time_ms")
+"""Names under which seconds are given in thousandths."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "task": ("task_id", "sample", "sample_id", "id", "question", "question_id", "item", "doc_id", "case"),
-    "contestant": ("model", "system", "agent", "provider", "candidate"),
-    "trial": ("epoch", "repeat", "k", "rollout"),
-    "score": ("correct", "is_correct", "passed", "pass", "value", "reward", "accuracy", "acc", "success"),
+    "task": (
+        "task_id", "sample", "sample_id", "id", "question_id", "item", "item_id", "doc_id", "case", "case_id",
+        "example", "example_id", "test", "test_id", "test_case", "test_name", "problem", "problem_id",
+        "instance_id", "prompt_id", "task_name", "question", "prompt", "input",
+    ),
+    "contestant": ("model", "model_name", "model_id", "llm", "system", "agent", "provider", "candidate"),
+    "trial": ("epoch", "repeat", "k", "rollout", "repetition", "iteration", "seed", "run"),
+    "score": (
+        "correct", "is_correct", "passed", "pass", "value", "reward", "accuracy", "acc", "success", "resolved",
+        "solved", "exact_match", "result", "grade",
+    ),
     "cluster": ("group", "family", "passage", "repository"),
     "suite": SUITE_NAMES,
     "outcome": (),
-    "cost": ("cost_usd", "usd", "price"),
-    "seconds": ("latency", "latency_s", "duration", "duration_s", "elapsed", "time_s"),
+    "cost": ("cost_usd", "usd", "price", "total_cost"),
+    "seconds": ("latency", "latency_s", "duration", "duration_s", "elapsed", "time_s", *MILLISECONDS),
     "minutes": ("human_minutes",),
-}
+}  # fmt: skip
 """Column names that are read, and what other tools call them."""
 
-_WORDS = {
-    "true": 1.0, "false": 0.0, "pass": 1.0, "fail": 0.0, "passed": 1.0, "failed": 0.0, "yes": 1.0, "no": 0.0,
-    "c": 1.0, "i": 0.0, "correct": 1.0, "incorrect": 0.0,
-}  # fmt: skip
-_UNGRADED = frozenset(("", "none", "null", "na", "n/a", "ungraded"))
 _OUTCOMES = ("passed", "failed", "partial", "abstained", "ungraded")
+_ALONE = ("no contestant column: all rows are one contestant's (else name it: --column contestant=NAME)",)
 _MOST_LEVELS = 50
-_LARGEST = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Reading:
 
     bounds: a score's least and greatest value, None for unbounded scores. rename: role to column name,
     where the name alone does not tell. conditions: columns that are conditions whatever they hold. ignore:
-    columns to leave out; ignore_rest leaves out every column that is not known.
+    columns to leave out; ignore_rest leaves out every column that is not known. wide: the columns that hold one
+    contestant's scores each, for a table without a contestant column.
     """
 
     bounds: Bounds | None = (0.0, 1.0)
@@ -57,6 +62,7 @@ class Reading:
     conditions: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     ignore_rest: bool = False
+    wide: tuple[str, ...] = ()
 
 
 DEFAULT = Reading()
@@ -70,10 +76,15 @@ def from_columns(columns: Mapping[str, Column], reading: Reading = DEFAULT, *, s
     NaN and infinity are refused. Columns that are not known become conditions when they are constant within
     a task and have few values; others are refused unless left out by name.
     """
+    given = long_form(columns, reading.wide, source) if reading.wide else columns
     try:
-        return _from_columns(columns, reading, source)
+        return _from_columns(given, reading, source)
     except RowsError as e:
-        raise RowsError(_at(e.message, source), rows=e.rows, wanted=e.wanted, got=e.got, fix=e.fix) from e
+        rows = e.rows
+        if reading.wide:
+            height = len(columns[reading.wide[0]])
+            rows = tuple(sorted({r % height for r in rows}))
+        raise RowsError(_at(e.message, source), rows=rows, wanted=e.wanted, got=e.got, fix=e.fix) from e
 
 
 def _at(message: str, source: str) -> str:
@@ -104,13 +115,7 @@ def _from_columns(given: Mapping[str, Column], reading: Reading, source: str) ->
     chosen, notes = _roles(list(columns), reading, source)
     for needed in ("task", "score"):
         if needed not in chosen.values():
-            raise DataError(
-                f"no {needed} column",
-                where=source,
-                wanted=f"{needed} (or {', '.join(ALIASES[needed][:4])})",
-                got=", ".join(columns) or "no columns",
-                fix=f"rename the column that holds the {needed}",
-            )
+            raise _lacking(needed, columns, chosen, source)
     by_role = {role: columns[name] for name, role in chosen.items() if role != "?"}
     rows = len(by_role["task"])
     if rows == 0:
@@ -122,11 +127,11 @@ def _from_columns(given: Mapping[str, Column], reading: Reading, source: str) ->
             raise DataError(
                 f"column {name}", where=source, wanted=f"{rows} rows", got=str(len(columns[name]))
             )
-    task = _labels(by_role["task"], "task")
-    who = _labels(by_role["contestant"], "contestant") if "contestant" in by_role else _one(rows)
+    task = labels(by_role["task"], "task")
+    who = labels(by_role["contestant"], "contestant") if "contestant" in by_role else _one(rows)
     trial, trial_notes = _trials(by_role.get("trial"), task, who)
     score, graded, abstained = _scores(by_role["score"], by_role.get("outcome"), bounds)
-    cluster = _labels(by_role["cluster"], "cluster") if "cluster" in by_role else None
+    cluster = labels(by_role["cluster"], "cluster") if "cluster" in by_role else None
     if cluster is not None:
         nested(task, cluster)
     extra = {name: columns[name] for name, role in chosen.items() if role == "?"}
@@ -141,15 +146,34 @@ def _from_columns(given: Mapping[str, Column], reading: Reading, source: str) ->
         graded,
         abstained,
         cluster=cluster,
-        suite=_labels(by_role["suite"], "suite") if "suite" in by_role else None,
+        suite=labels(by_role["suite"], "suite") if "suite" in by_role else None,
         conditions=found,
-        cost=_amounts(by_role.get("cost"), "cost"),
-        seconds=_amounts(by_role.get("seconds"), "seconds"),
-        minutes=_amounts(by_role.get("minutes"), "minutes"),
+        cost=amounts(by_role.get("cost"), "cost"),
+        seconds=amounts(by_role.get("seconds"), "seconds", _scale(chosen, reading)),
+        minutes=amounts(by_role.get("minutes"), "minutes"),
         bounds=bounds,
         source=source,
-        notes=(*notes, *trial_notes),
+        notes=(*notes, *trial_notes, *(_ALONE if trial_notes and "contestant" not in by_role else ())),
     )
+
+
+def _lacking(needed: str, columns: Mapping[str, Column], chosen: Mapping[str, str], source: str) -> DataError:
+    free = {name: column for name, column in columns.items() if chosen.get(name, "?") == "?"}
+    fix = how_to_name(needed, free, contestants="contestant" in chosen.values())
+    if {"model_a", "model_b"} <= {_plain(name) for name in columns}:
+        fix = f"these look like votes: use steelyard rank (votes need a winner column); or {fix}"
+    return DataError(
+        f"no {needed} column",
+        where=source,
+        wanted=f"{needed} (or {', '.join(ALIASES[needed][:4])})",
+        got=", ".join(columns) or "no columns",
+        fix=fix,
+    )
+
+
+def _plain(name: str) -> str:
+    """A column's name as it is looked up: "Latency (ms)" is latency_ms."""
+    return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
 
 
 def _roles(names: Sequence[str], reading: Reading, source: str) -> tuple[dict[str, str], list[str]]:
@@ -157,9 +181,14 @@ def _roles(names: Sequence[str], reading: Reading, source: str) -> tuple[dict[st
     conditions = reading.conditions
     chosen: dict[str, str] = {}
     notes: list[str] = []
-    lowered = {name: name.strip().lower().replace(" ", "_") for name in names}
+    lowered = {name: _plain(name) for name in names}
     for name in names:
         if lowered[name] in ALIASES and name not in conditions:
+            if lowered[name] in chosen.values():
+                fix = f"leave one out with --ignore {name}"
+                raise DataError(
+                    "column names", where=source, wanted=f"one {lowered[name]} column", got=name, fix=fix
+                )
             chosen[name] = lowered[name]
     for role, others in ALIASES.items():
         if role in chosen.values():
@@ -170,7 +199,8 @@ def _roles(names: Sequence[str], reading: Reading, source: str) -> tuple[dict[st
             )
             if match is not None:
                 chosen[match] = role
-                notes.append(f"column {match} is read as {role}")
+                unit = " (thousandths)" if alias in MILLISECONDS else ""
+                notes.append(f"column {match} is read as {role}{unit}")
                 break
     for name in names:
         if name in chosen or (reading.ignore_rest and name not in conditions):
@@ -195,22 +225,10 @@ def _roles(names: Sequence[str], reading: Reading, source: str) -> tuple[dict[st
     return chosen, notes
 
 
-def _labels(column: Column, name: str) -> Coded:
-    if isinstance(column, np.ndarray) and column.dtype.kind in "iub":
-        found = codes(column, name)
-        # in order of first appearance, as other labels: sequential methods read the table in its order
-        _, first = np.unique(found.index, return_index=True)
-        order = np.argsort(first)
-        place = np.argsort(order)
-        return Coded(place[found.index], tuple(str(found.labels[i]) for i in order))
-    # 1 and "1" are the same label in a table; so every label is its text
-    return codes([x if isinstance(x, str) or x is None else _text(x) for x in column], name)
-
-
-def _text(x: object) -> str | None:
-    if isinstance(x, float | np.floating):
-        return None if math.isnan(x) else (str(int(x)) if float(x).is_integer() else str(float(x)))
-    return str(x)
+def _scale(chosen: Mapping[str, str], reading: Reading) -> float:
+    """Seconds of one unit of the column of seconds."""
+    name = next((n for n, role in chosen.items() if role == "seconds"), "")
+    return 1e-3 if _plain(reading.rename.get("seconds", name)) in MILLISECONDS else 1.0
 
 
 def _one(rows: int) -> Coded:
@@ -230,7 +248,7 @@ def _trials(column: Column | None, task: Coded, who: Coded) -> tuple[IntArray, t
             note = "no trial column: rows of the same task and contestant are counted as repeated trials"
             return trial, (note,)
         return trial, ()
-    coded = _labels(column, "trial")
+    coded = labels(column, "trial")
     no_repeats([("task", task), ("contestant", who), ("trial", coded)])
     return coded.index, ()
 
@@ -240,9 +258,7 @@ def _scores(
     outcome: Column | None,
     bounds: Bounds | None,
 ) -> tuple[FloatArray, BoolArray, BoolArray]:
-    score, graded = _numbers(
-        column, "score", "an empty score means ungraded; leave it empty, or mend the row"
-    )
+    score, graded = numbers(column, "score", "an empty score means ungraded; leave it empty, or mend the row")
     abstained = np.zeros(score.size, dtype=np.bool_)
     if outcome is not None:
         words = [str(x).strip().lower() if x is not None else "" for x in outcome]
@@ -265,67 +281,6 @@ def _scores(
     return score, graded, abstained
 
 
-def _numbers(column: Column, name: str, fix: str) -> tuple[FloatArray, BoolArray]:
-    """Values and which are there; text such as "true" or "passed" counts, empty is missing, NaN is
-    refused."""
-    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
-        values = column.astype(np.float64)
-        there = np.ones(values.size, dtype=np.bool_)
-    else:
-        try:
-            values = np.asarray(column, dtype=np.float64)
-            there = np.fromiter((x is not None for x in column), np.bool_, len(column))
-        except (TypeError, ValueError):
-            values, there = _slow_numbers(column, name, fix)
-    # beyond this, squares overflow and variances would be silently infinite
-    with np.errstate(invalid="ignore"):
-        bad = np.flatnonzero(there & ~(np.abs(values) <= _LARGEST))
-    if bad.size:
-        shown = ", ".join(str(column[i]) for i in bad[:5])
-        large = bool(np.isfinite(values[bad]).all())
-        raise RowsError(
-            f"{name} is too large" if large else f"{name} is NaN or infinite",
-            rows=tuple(bad.tolist()),
-            wanted=f"numbers up to {_LARGEST:g}" if large else "finite numbers",
-            got=shown,
-            fix=fix,
-        )
-    return values, there
-
-
-def _slow_numbers(column: Column, name: str, fix: str) -> tuple[FloatArray, BoolArray]:
-    values, there, bad = np.zeros(len(column)), np.ones(len(column), dtype=np.bool_), []
-    for i, x in enumerate(column):
-        text = "" if x is None else str(x).strip().lower()
-        if text in _UNGRADED:
-            there[i] = False
-        elif text in _WORDS:
-            values[i] = _WORDS[text]
-        else:
-            try:
-                values[i] = float(text)
-            except ValueError:
-                bad.append(i)
-    if bad:
-        shown = ", ".join(repr(column[i]) for i in bad[:5])
-        raise RowsError(f"{name} is not a number", rows=tuple(bad), wanted="numbers", got=shown, fix=fix)
-    return values, there
-
-
-def _amounts(column: Column | None, name: str) -> FloatArray | None:
-    if column is None:
-        return None
-    values, there = _numbers(column, name, "leave it empty where it is not known")
-    bad = np.flatnonzero(there & (values < 0))
-    if bad.size:
-        raise RowsError(f"{name} is negative", rows=tuple(bad.tolist()), wanted="0 or more")
-    none = np.flatnonzero(there & (values == 0)) if name == "minutes" else np.empty(0, np.int64)
-    if none.size:
-        fix = "leave minutes empty where they are not known"
-        raise RowsError("minutes are 0", rows=tuple(none.tolist()), wanted="minutes above 0", fix=fix)
-    return np.where(there, values, np.nan)
-
-
 def _conditions(
     extra: Mapping[str, Column],
     task: Coded,
@@ -336,7 +291,7 @@ def _conditions(
     for name, column in extra.items():
         key = name.removeprefix("condition_").removeprefix("condition.").removeprefix("condition:")
         try:
-            coded = _labels([("(empty)" if x is None or x == "" else x) for x in column], name)
+            coded = labels([("(empty)" if x is None or x == "" else x) for x in column], name)
         except DataError:
             raise _not_a_condition(name, "its values are not labels", source) from None
         if name not in named and key == name:

@@ -335,8 +335,7 @@ def _would_decide(
     if split.between == 0.0 and not any(split.noise):
         if options.margin is None:
             return ("no task differs, and no margin says how small a difference would count as none",)
-        # no event in n: a share of at most log(1/alpha)/n of the tasks can differ
-        needed = int(np.ceil(-np.log(options.alpha) / options.margin))
+        needed = alike_needed(options.margin, options.alpha)
         return (
             f"no task differs: about {needed} tasks alike would show equivalence within {options.margin:g}",
         )
@@ -352,6 +351,11 @@ def _would_decide(
     if not split.mixed and noise > split.between:
         told.append("most of the uncertainty is from trial to trial: more trials of the same tasks help too")
     return tuple(told)
+
+
+def alike_needed(distance: float, alpha: float) -> int:
+    """Tasks that must all come out alike to leave out `distance`: a share of log(1/alpha)/n may still differ."""
+    return int(np.ceil(-np.log(alpha) / distance))
 
 
 def _plan(purpose: str, needed: int, trials: tuple[int, ...], tasks: int) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steelyard.decide.compare import closed, pairs_of, sequential_interval
+from steelyard.decide.compare import alike_needed, closed, pairs_of, sequential_interval
 from steelyard.decide.coverage import Coverage, coverage
 from steelyard.decide.pilot import split_of
 from steelyard.decide.results import Results
@@ -100,7 +100,10 @@ def _cases(table: Results, rule: Rule) -> list[tuple[str, _Subject, Results]]:
     names = [rule.contestant] if rule.contestant else [n for n in table.names if n != rule.baseline]
     if not names:
         raise DataError(
-            f"rule {rule.name}: no contestant but the baseline", where=table.source, got=rule.baseline
+            f"rule {rule.name}: no contestant but the baseline",
+            where=table.source,
+            got=rule.baseline,
+            fix="add rows of the contestant to be judged",
         )
     subjects: list[tuple[_Subject, Results]] = [(_Subject("all tasks", rule.floor), table)]
     if rule.journeys:
@@ -304,10 +307,11 @@ def _settle(table: Results, names: tuple[str, ...], distance: Figure, alpha: flo
         return (e.message,)
     rows = table.rows / table.task.size / len(table.names)
     trials = (max(1, round(rows)),) * len(names)
-    needed = tasks_needed(split, Goal(difference=abs(distance), level=1.0 - alpha), trials)
-    return (
-        f"about {needed} tasks with {trials[0]} trials each, if the truth is what was observed; now {table.task.size}",
-    )
+    needed = alike_needed(abs(distance), alpha)
+    if split.between > 0.0 or any(split.noise):
+        needed = tasks_needed(split, Goal(difference=abs(distance), level=1.0 - alpha), trials)
+    each = f"{trials[0]} trial{'' if trials[0] == 1 else 's'} each"
+    return (f"about {needed} tasks with {each}, if the truth is what was observed; now {table.task.size}",)
 
 
 def _distance(value: Figure, edge: float) -> Figure:

@@ -65,7 +65,10 @@ def knowing(
     else:
         if len(results.names) < 2:
             raise DataError(
-                "a difference needs two contestants", where=results.source, got=", ".join(results.names)
+                "a difference needs two contestants",
+                where=results.source,
+                got=", ".join(results.names),
+                fix="add rows of another contestant, or plan one score: --half-width",
             )
         base = baseline or results.names[0]
         results.of([base])

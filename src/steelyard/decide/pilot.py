@@ -86,6 +86,7 @@ def split_of(results: Results, names: tuple[str, ...]) -> Split:
             "one cluster: nothing shows how clusters differ",
             where=results.source,
             wanted="two clusters or more",
+            fix="add tasks of another cluster",
         )
     table = cluster_sums(column, Coded(index.astype(np.int64), tuple(labels.tolist())))
     plain = float(column.var(ddof=1)) / column.size

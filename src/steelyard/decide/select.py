@@ -142,7 +142,10 @@ def choose(results: Results, stage: Stage, *, seed: int = 0) -> StageChoice:
     objective = stage.objective
     if len(table.names) < 2 and objective.within is not None:
         raise DataError(
-            f"stage {stage.name}: one contestant", wanted="two or more", got=", ".join(table.names)
+            f"stage {stage.name}: one contestant",
+            wanted="two or more",
+            got=", ".join(table.names),
+            fix="add rows of another contestant, or check the stage's `where`",
         )
     metric = "seconds" if objective.prefer == "fastest" else "cost"
     alpha = (1.0 - objective.confidence) / len(table.names)

@@ -16,12 +16,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steelyard.decide.columns import ALIASES, DEFAULT, Column, Reading, from_columns
+from steelyard.decide.cells import Column
+from steelyard.decide.columns import ALIASES, DEFAULT, Reading, from_columns
 from steelyard.decide.results import Results
 from steelyard.errors import DataError, RowsError
 
 MOST_BYTES = 2_000_000_000
 """Of a file, unpacked: a gzipped bomb must not fill the memory."""
+
+INDEX = "\0index"
+"""The name that a first column without a name gets: data frames write their row numbers so."""
 
 _FORMATS = {
     ".csv": "csv", ".tsv": "tsv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
@@ -64,7 +68,12 @@ def read_table(path: Path) -> Table:
         return _parquet(path)
     text = file_text(path)
     if not text.strip():
-        raise DataError("the file is empty", where=str(path), wanted="a header and at least one row")
+        raise DataError(
+            "the file is empty",
+            where=str(path),
+            wanted="a header and at least one row",
+            fix="export it again",
+        )
     if form in ("csv", "tsv"):
         return _csv(text, str(path), "\t" if form == "tsv" else None)
     return _jsonl(text, str(path)) if form == "jsonl" else _json(text, str(path))
@@ -87,7 +96,7 @@ def _form(path: Path) -> str:
 
 def results_of_table(table: Table, reading: Reading = DEFAULT) -> Results:
     """Check a table of results; bad rows are named by their lines."""
-    used = {*reading.rename.values(), *reading.conditions}
+    used = {*reading.rename.values(), *reading.conditions, *reading.wide}
     ignore = (*reading.ignore, *(c for c in table.spare if c not in used))
     try:
         found = from_columns(table.columns, replace(reading, ignore=ignore), source=table.source)
@@ -140,7 +149,9 @@ def file_text(path: Path) -> str:
             raise DataError(
                 "the file is too large", where=str(path), wanted=f"up to {MOST_BYTES} bytes unpacked"
             )
-        return raw.decode("utf-8-sig")
+        # a mark of UTF-16 (spreadsheets' "Unicode text") is no start of UTF-8 text
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        return text if "\n" in text else text.replace("\r", "\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise DataError("the file is cut or not gzip", where=str(path), got=str(e)) from e
     except UnicodeDecodeError as e:
@@ -166,6 +177,8 @@ def _csv(text: str, source: str, delimiter: str | None) -> Table:
     rows, lines, start = [], [], 1
     try:
         header = [name.strip() for name in next(reader)]
+        if header[0] == "" and "" not in header[1:]:
+            header[0] = INDEX
         start = reader.line_num + 1
         for row in reader:
             if row:
@@ -187,9 +200,16 @@ def _csv(text: str, source: str, delimiter: str | None) -> Table:
                 wanted=f"{len(header)} fields ({delimiter!r} between)", got=str(len(row)), fix="quote such fields",
             )  # fmt: skip
     if not rows:
-        raise DataError("the table has no rows", where=source, wanted="a header and at least one row")
+        raise DataError(
+            "the table has no rows",
+            where=source,
+            wanted="a header and at least one row",
+            fix="export it again",
+        )
     columns = dict(zip(header, (list(c) for c in zip(*rows, strict=True)), strict=True))
-    return Table(columns, source, lines)
+    notes = ("the first column has no name and is left out (an index of rows?)",) if INDEX in columns else ()
+    columns.pop(INDEX, None)
+    return Table(columns, source, lines, notes=notes)
 
 
 def _jsonl(text: str, source: str) -> Table:
@@ -260,8 +280,8 @@ def votes_columns(table: Table, rename: Mapping[str, str]) -> dict[str, Column]:
     Other numeric columns stay under their names: they may be used as style features.
     """
     found: dict[str, Column] = {}
-    for role, names in VOTE_ROLES.items():
-        name = rename.get(role) or next((n for n in (role, *names) if n in table.columns), None)
+    for role in VOTE_ROLES:
+        name = rename.get(role) or _named(table, role)
         if name is not None and name not in table.columns:
             raise DataError(
                 f"no column {name!r} for {role}", where=table.source, wanted=", ".join(table.columns)
@@ -286,9 +306,16 @@ VOTE_ROLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def _named(table: Table, role: str) -> str | None:
+    """The column of votes with the role's name or another tool's name for it, in capitals or not."""
+    lowered = {name.strip().lower().replace(" ", "_"): name for name in reversed(list(table.columns))}
+    return next((lowered[n] for n in (role, *VOTE_ROLES[role]) if n in lowered), None)
+
+
 def is_votes(table: Table) -> bool:
-    """Whether the table looks like votes rather than results."""
-    return all(any(n in table.columns for n in (r, *VOTE_ROLES[r])) for r in ("model_a", "model_b", "winner"))
+    """Whether the table looks like votes rather than results, with a winner or not yet."""
+    sides = (_named(table, "model_a"), _named(table, "model_b"))
+    return all(sides) and (_named(table, "winner") is not None or sides == ("model_a", "model_b"))
 
 
 def feature_columns(table: Table, names: Sequence[str]) -> dict[str, Sequence[float]]:

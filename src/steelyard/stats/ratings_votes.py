@@ -26,6 +26,9 @@ _WINNERS = {
     **dict.fromkeys(("model_a", "a", "left", "first", "win_a"), A_WINS),
     **dict.fromkeys(("model_b", "b", "right", "second", "win_b"), B_WINS),
     **dict.fromkeys(("tie", "draw", "equal", "both", "neither"), TIE),
+    **dict.fromkeys(("1", "1.0"), A_WINS),
+    **dict.fromkeys(("0", "0.0"), B_WINS),
+    **dict.fromkeys(("0.5", ".5"), TIE),
     **dict.fromkeys(("tie (bothbad)", "tie (both bad)", "bothbad", "both_bad", "both bad"), TIE),
 }
 
@@ -189,7 +192,7 @@ def votes(
     """Votes from columns of labels, one entry a vote.
 
     `winner` holds model_a / model_b / tie (also a, b, left, right, first, second, draw, both bad), or the
-    winner's own name, or the score of `model_a` as a number (1, 0.5, 0). `features` are covariates as side a
+    winner's own name, or the score of `model_a` (1, 0.5, 0) as a number or as text. `features` are covariates as side a
     minus side b, for example a difference of lengths. Raises `DataError` naming the rows.
     """
     columns = {"model_b": model_b, "winner": winner, "prompt": prompt, "voter": voter, **(features or {})}
@@ -230,7 +233,9 @@ def votes_from_codes(
     if len(set(names)) != len(names):
         raise DataError("a name stands twice in names", fix="give each contestant one code")
     if not len(a):
-        raise DataError("there are no votes", wanted="at least one")
+        raise DataError(
+            "there are no votes", wanted="at least one", fix="check that the two sides share tasks"
+        )
     return _checked(Votes(a.astype(np.int32), b.astype(np.int32), outcome.astype(np.int8), tuple(names)))
 
 
@@ -308,6 +313,7 @@ def _outcomes(winner: Column, a: Codes, b: Codes, names: tuple[str, ...]) -> NDA
             "column winner has a value that says neither who won nor that it was a tie", rows=_at(bad),
             wanted="model_a, model_b, tie, a score of model_a (1, 0.5, 0), or the name of one of the two",
             got=repr(labels[at]) if at >= 0 else "nothing",
+            fix="write model_a, model_b or tie, and drop votes without an answer",
         )  # fmt: skip
     return outcome.astype(np.int8, copy=False)
 

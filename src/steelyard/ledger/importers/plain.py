@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steelyard.decide.columns import ALIASES, Column
+from steelyard.decide.cells import Column
+from steelyard.decide.columns import ALIASES
 from steelyard.errors import DataError
 from steelyard.ledger.importers.agents import stem
 from steelyard.ledger.importers.base import (

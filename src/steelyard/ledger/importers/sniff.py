@@ -43,7 +43,8 @@ def sniff(path: Path) -> str:
         return "table"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
-        raise DataError("the file is empty", where=str(path))
+        wanted = "a header and at least one row"
+        raise DataError("the file is empty", where=str(path), wanted=wanted, fix="export it again")
     if text[:1] not in b"{[":
         return _csv(head, path)
     return _lines(path) if text[:1] == b"{" and _is_lines(text, path) else _document(path)
@@ -113,11 +114,16 @@ def _document(path: Path) -> str:
 
 
 def _csv(head: bytes, path: Path) -> str:
-    first = head.split(b"\n", 1)[0].decode("utf-8-sig", "replace")
+    marked = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = head.decode("utf-16" if marked else "utf-8-sig", "replace")
+    first = text.replace("\r", "\n").split("\n", 1)[0]
     if "\0" in first:
         raise _unknown(path, "binary data")
     delimiter = max(",;\t", key=first.count)
-    columns = {c.strip().lower() for c in next(csv.reader([first], delimiter=delimiter), [])}
+    try:
+        columns = {c.strip().lower() for c in next(csv.reader([first], delimiter=delimiter), [])}
+    except csv.Error as e:
+        raise _unknown(path, f"text that begins {first[:60]!r} ({e})") from e
     if len(columns) < 2:
         raise _unknown(path, f"text that begins {first[:60]!r}")
     return "votes" if columns & _LEFT and columns & _RIGHT and columns & _WINNER else "table"
@@ -125,5 +131,9 @@ def _csv(head: bytes, path: Path) -> str:
 
 def _unknown(path: Path, got: str) -> DataError:
     return DataError(
-        "no format that can be imported", where=str(path), wanted="; ".join(KNOWN.values()), got=got
+        "no format that can be imported",
+        where=str(path),
+        wanted="; ".join(KNOWN.values()),
+        got=got,
+        fix="export a CSV with the columns task, contestant and score, one row a trial",
     )
