@@ -17,7 +17,7 @@ import click
 
 from steelyard.cli.common import finish, json_option, ledger_option, open_place, our_version, run_async
 from steelyard.cli.out import guarded, say
-from steelyard.errors import SteelyardError
+from steelyard.errors import SteelyardError, UserError
 
 
 @click.command("demo")
@@ -27,16 +27,33 @@ from steelyard.errors import SteelyardError
 @click.option(
     "--agents", is_flag=True, help="Agents on the shipped tasks instead: policies, and two scripted models."
 )
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="AGENT",
+    help="With --agents: this command-line agent too (claude-code, codex, ...; may be repeated).",
+)
 @click.option("--no-live", is_flag=True, help="Plain lines instead of the live view.")
 @ledger_option
 @json_option
 @guarded
-def command(*, keep_plan: Path | None, agents: bool, no_live: bool, place: str | None, as_json: bool) -> None:
+def command(
+    *,
+    keep_plan: Path | None,
+    agents: bool,
+    also: tuple[str, ...],
+    no_live: bool,
+    place: str | None,
+    as_json: bool,
+) -> None:
     """Measure the embedded models on the shipped suites: no key, no network, about a minute.
 
     With --agents: the policies and the built-in loop, on two scripted models, do the shipped tasks for agents in
-    sandboxes, and are graded by hidden tests; two to three minutes on two cores.
+    sandboxes, and are graded by hidden tests; two to three minutes on two cores. Each --also adds a command-line agent
+    that is installed here (`steelyard agents` lists them), on the careful model: two to five minutes more.
     """
+    if also and not agents:
+        raise UserError("--also is for agents", got=f"--also {also[0]}", fix="add --agents")
     # lazy: the engine is loaded after the command line is known to be right
     from steelyard.cli.live import watcher
     from steelyard.runner.planfile import parse_plan
@@ -48,7 +65,8 @@ def command(*, keep_plan: Path | None, agents: bool, no_live: bool, place: str |
     template = files("steelyard.cli").joinpath(name).read_text(encoding="utf-8")
     server, base_url = _serve(_SCRIPTED if agents else _EMBEDDED)
     try:
-        text = template.replace("BASE_URL", base_url)
+        text = "".join([template, *(ALSO.replace("AGENT", a) for a in dict.fromkeys(also))])
+        text = text.replace("BASE_URL", base_url)
         if keep_plan is not None:
             keep_plan.write_text(text, encoding="utf-8")
             say(f"the plan is in {keep_plan}")
@@ -67,6 +85,14 @@ def command(*, keep_plan: Path | None, agents: bool, no_live: bool, place: str |
     finish(ledger, outcome, as_json=as_json, place=place or "")
 
 
+ALSO = """  - name: AGENT
+    agent: AGENT
+    model: scripted-careful
+    base_url: BASE_URL
+    max_tokens: 8000
+    price: {input: 3, output: 15, source: invented}
+    limits: {turns: 12, seconds: 300, money: 2}
+"""
 _EMBEDDED = ("steelyard", "serve-models", "--port", "0", "--json")
 _SCRIPTED = ("steelyard.testing.demo_model",)
 

@@ -25,6 +25,7 @@ class ShowOptions:
     reveal: bool
     by: tuple[str, ...]
     ks: tuple[int, ...]
+    trace: bool
     place: str | None
     as_json: bool
 
@@ -42,16 +43,17 @@ class ShowOptions:
 @click.option(
     "--pass-k", "ks", multiple=True, type=int, metavar="K", help="pass@K and pass^K of every contestant."
 )
+@click.option("--trace", is_flag=True, help="Of trials, every message, tool call and event too.")
 @ledger_option
 @json_option
 @packed(ShowOptions)
 def command(o: ShowOptions) -> None:
     """List the runs, or show RUN (an id, its beginning, a name, or `last`).
 
-    With --task, --contestant or --failed: single trials, of the last run when RUN is not given.
+    With --task, --contestant, --failed or --trace: single trials, of the last run when RUN is not given.
     """
     ledger = open_place(o.place, create=False)
-    wants_trials = o.task_id is not None or o.failed or o.contestant is not None
+    wants_trials = o.task_id is not None or o.failed or o.contestant is not None or o.trace
     if o.run is None and not wants_trials and not o.by and not o.ks:
         runs = ledger.runs()
         if o.as_json:
@@ -73,11 +75,11 @@ def command(o: ShowOptions) -> None:
         return
     if wants_trials:
         # lazy: only when trials are asked for
-        from steelyard.cli.trials import show_trials
+        from steelyard.cli.trials import Telling, show_trials
         from steelyard.runner.trials import Filter
 
         wanted = Filter(o.task_id, o.contestant, failed=o.failed, limit=o.limit)
-        show_trials(ledger, run, wanted, reveal=o.reveal, as_json=o.as_json)
+        show_trials(ledger, run, wanted, Telling(o.reveal, o.trace, o.as_json))
         return
     # lazy: numpy and rich only when there is something to show
     from steelyard.cli.board import board_json, board_text

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from steelyard.cli.out import clean, data, emit_json, money
+from steelyard.cli.steps import steps_text
 
 if TYPE_CHECKING:
     from steelyard.ledger.base import Ledger
     from steelyard.runner.trials import Filter, TrialView
 
 
-def show_trials(ledger: Ledger, run: str, wanted: Filter, *, reveal: bool, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How trials are told: held-out content too, the traces too, as JSON."""
+
+    reveal: bool = False
+    trace: bool = False
+    as_json: bool = False
+
+
+def show_trials(ledger: Ledger, run: str, wanted: Filter, how: Telling) -> None:
     """Print the trials; with `reveal` the ledger notes for good that the held-out split was looked at."""
     # lazy: only when trials are asked for
     from steelyard.runner.exposure import expose
     from steelyard.runner.trials import trial_views
 
-    if reveal:
+    if how.reveal:
         versions = [u.version for u in ledger.plan(ledger.find(run).run).suites]
         expose(ledger, versions, at=time.time_ns(), by="steelyard show --reveal")
-    views = list(trial_views(ledger, run, wanted, reveal=reveal))
-    if as_json:
-        emit_json(views)
+    views = list(trial_views(ledger, run, wanted, reveal=how.reveal))
+    if how.as_json:
+        emit_json([_with_trace(ledger, v) for v in views] if how.trace else views)
         return
     for view in views:
         data(_text(view))
+        if how.trace:
+            data(steps_text(ledger.payload(view.trace)) if view.trace else "   trace: none that may be shown")
     if not views:
         data("no trial matches")
+
+
+def _with_trace(ledger: Ledger, view: TrialView) -> dict[str, object]:
+    """A view whose `trace` is the trace itself, None when there is none or it is held out."""
+    kept = json.loads(ledger.payload(view.trace)) if view.trace else None
+    return {**asdict(view), "trace": kept}
 
 
 def _text(v: TrialView) -> str:

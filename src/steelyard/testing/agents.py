@@ -13,6 +13,8 @@ from steelyard.schema.reply import Reply, Usage
 from steelyard.wire.base import Request
 
 AGENT = Path(__file__).with_name("agent_cli.py")
+FINISHED = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+"""What mini-swe-agent wants printed when the work is done."""
 DIALECTS = {"chat": "openai-chat", "responses": "openai-responses", "messages": "anthropic-messages"}
 
 
@@ -51,7 +53,7 @@ def commands(*steps: str, last: str = "done", usage: Usage | None = None) -> Cal
         used = usage or Usage(input_tokens=max(1, words), output_tokens=10)
         if turn >= len(steps):
             return Reply(text=last, usage=used, model=request.model, response_id=f"r-{turn}")
-        call = ToolCall(f"call_{turn}", *_shell(request, steps[turn]))
+        call = shell_call(request, steps[turn], id=f"call_{turn}")
         return Reply(
             text=f"step {turn}",
             finish="tool_calls",
@@ -64,15 +66,15 @@ def commands(*steps: str, last: str = "done", usage: Usage | None = None) -> Cal
     return reply
 
 
-def _shell(request: Request, command: str) -> tuple[str, str]:
-    """Name and arguments of a call of whichever tool of the request takes a shell command."""
+def shell_call(request: Request, command: str, id: str = "") -> ToolCall:  # noqa: A002 - the wire's own word
+    """A call of whichever tool of the request takes a shell command."""
     for tool in request.tools:
         fields = tool.parameters.get("properties")
         for key in ("command", "cmd"):
-            if isinstance(fields, dict) and key in fields:
+            if isinstance(fields, dict) and key in fields and "enum" not in fields[key]:
                 more = {"description": "a step"} if "description" in fields else {}
-                return tool.name, json.dumps({key: command, **more})
-    return "sh", json.dumps({"command": command})
+                return ToolCall(id, tool.name, json.dumps({key: command, **more}))
+    return ToolCall(id, "sh", json.dumps({"command": command}))
 
 
 def in_order(replies: Sequence[Reply]) -> Callable[[Request], Reply]:

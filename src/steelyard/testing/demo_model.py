@@ -3,6 +3,9 @@
 `scripted-careful` looks around and then does what the task's own solution does; one task in nine it does wrongly.
 `scripted-hasty` does two tasks in five by one of the suite's wrong solutions. Which ones is a hash of the task's id.
 They speak the dialects of hosted models, call tools, and are paid by the token: all but the thinking is real.
+
+Any agent can work with them: the built-in loop, and command-line agents, whose own tool for shell commands is used,
+whatever it is called. One that offers no tool (aider) is answered with whole files, and can do no more than that.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import base64
 import contextlib
 import hashlib
 import json
+import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from steelyard import tasks
 from steelyard.sandbox.snapshot import Snapshot
@@ -23,6 +28,7 @@ from steelyard.schema.reply import Reply
 from steelyard.schema.task import Task
 from steelyard.tasks.archives import removals, whole
 from steelyard.testing.agent import Step, bash, reply_of, submit, turn_of
+from steelyard.testing.agents import FINISHED, shell_call
 from steelyard.testing.stub import Stub, StubOptions
 from steelyard.wire.base import Request
 
@@ -33,7 +39,9 @@ def commands_of(overlay: Snapshot) -> str:
     """An overlay as a shell command that lays it over the directory that it runs in."""
     if "solve.sh" in overlay.items:
         return overlay.read("solve.sh").decode()
-    lines = [f"rm -rf {shlex.quote(path)}" for path in removals(overlay)]
+    lines = [
+        f"rm -r {shlex.quote(path)}" for path in removals(overlay)
+    ]  # Codex refuses to carry out `rm -rf`
     for path, item in overlay.items.items():
         quoted = shlex.quote(path)
         if item.kind == "dir":
@@ -52,35 +60,87 @@ def errs(model: str, task_id: str) -> bool:
     return draw < 1 / WRONG_ONE_IN.get(model, 1e9)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A task, and what the models know of it: the solution, and a wrong one (None: there is none)."""
+
+    task: Task
+    right: Snapshot
+    wrong: Snapshot | None
+
+    def done_by(self, model: str) -> Snapshot:
+        """What a model makes of it."""
+        return self.wrong if self.wrong is not None and errs(model, self.task.id) else self.right
+
+
 def thinking(source: str) -> Callable[[Request], Reply]:
     """What the models say, given a suite whose tasks they know."""
     suite = tasks.load(source)
-    known: list[tuple[Task, str, list[str]]] = []
+    known: list[Known] = []
     for i in range(len(suite)):
         task = suite.task(i)
         if task.agentic is None or suite.work is None:
             continue
-        right = commands_of(whole(suite.archive(task.agentic.solution)))
-        wrong = [commands_of(whole(suite.archive(d))) for d in suite.work.wrong.get(task.id, {}).values()]
-        known.append((task, right, wrong))
+        wrong = [whole(suite.archive(d)) for d in suite.work.wrong.get(task.id, {}).values()]
+        known.append(Known(task, whole(suite.archive(task.agentic.solution)), wrong[0] if wrong else None))
 
     def answer(request: Request) -> Reply:
         asked = "\n".join(text_of(m) for m in request.messages if m.role == "user")
-        found = next((k for k in known if str(k[0].input) in asked), None)
-        steps: list[Step] = [submit("I do not know this task.")]
+        found = next((k for k in known if str(k.task.input) in asked), None)
+        steps: Sequence[Step] = ["I do not know this task."]
         if found is not None:
-            task, right, wrong = found
-            done = wrong[0] if wrong and errs(request.model, task.id) else right
-            look: list[Step] = [bash("ls -la"), bash("find . -type f | head -40")]
-            steps = [
-                *(look if request.model == "scripted-careful" else look[:1]),
-                bash(done),
-                submit("Done."),
-            ]
-        n = turn_of(request)
-        return reply_of(request, steps[n] if n < len(steps) else submit(), n, request.model)
+            steps = _steps(request, found)
+        elif _offers(request, "submit"):
+            steps = [submit("I do not know this task.")]
+        n = min(_turn(request), len(steps) - 1)
+        return reply_of(request, steps[n], n, request.model)
 
     return answer
+
+
+def _steps(request: Request, known: Known) -> Sequence[Step]:
+    """Look around, do it, hand in, with the tools that this agent has."""
+    done = known.done_by(request.model)
+    if not request.tools:
+        return [_files(done, _fence(request))]
+    look = ["ls -la", "find . -type f | head -40"]
+    words = [*(look if request.model == "scripted-careful" else look[:1]), commands_of(done)]
+    if _offers(request, "submit"):
+        return [*map(bash, words), submit("Done.")]
+    last: Step = shell_call(request, f"echo {FINISHED}") if _told_to_say(request) else "Done."
+    return [*(shell_call(request, w) for w in words), last, "Done."]
+
+
+def _turn(request: Request) -> int:
+    """The built-in loop's turns; of others the calls that were answered, since some add messages of their own."""
+    if _offers(request, "submit"):
+        return turn_of(request)
+    return sum(1 for m in request.messages if m.role == "tool")
+
+
+def _offers(request: Request, name: str) -> bool:
+    return any(t.name == name for t in request.tools)
+
+
+def _told_to_say(request: Request) -> bool:
+    return any(FINISHED in text_of(m) for m in request.messages)
+
+
+def _fence(request: Request) -> str:
+    """The fence that aider asks for: more backticks where the files have three themselves."""
+    told = re.findall(r"opening (`{3,})", "\n".join(text_of(m) for m in request.messages))
+    return told[-1] if told else "```"
+
+
+def _files(done: Snapshot, fence: str) -> str:
+    """Whole files as aider reads them; what is no text, is removed, or needs a command, it cannot do."""
+    out = ["Done:"]
+    for path, item in done.items.items():
+        if item.kind != "file" or path.startswith(".") or path == "solve.sh":
+            continue
+        with contextlib.suppress(UnicodeDecodeError):
+            out.append(f"{path}\n{fence}\n{done.read(path).decode()}{fence}")
+    return "\n\n".join(out)
 
 
 async def serve(source: str) -> None:

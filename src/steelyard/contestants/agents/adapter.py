@@ -48,10 +48,12 @@ class ConfigFile:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Where the agent leaves its own record: a pattern below {home} or {workspace}, and its shape."""
+    """Where the agent leaves its own record: a pattern below {home} or {workspace}, and its shape. `answer` is where a
+    JSON record holds the text that it handed in: keys with dots between."""
 
     path: str
     shape: str = "text"
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "install": ("executable", "command", "version", "mounts"),
     "run": ("command", "stdin", "reply", "ignore"),
     "files": ("path", "text"),
-    "transcript": ("path", "shape"),
+    "transcript": ("path", "shape", "answer"),
     "needs": ("memory_mib", "processes", "tmp_mib", "tmp_inodes"),
 }  # fmt: skip
 
@@ -168,9 +170,7 @@ def parse(data: bytes, where: str) -> Adapter:
         env=tuple((str(k), read.value("env", k, v)) for k, v in read.table(value, "env", free=True).items()),
         files=tuple(_file(read, f) for f in files),
         mounts=read.texts(install, "mounts"),
-        transcript=Transcript(read.text(transcript, "path"), read.one_of(transcript, "shape", SHAPES, "text"))
-        if transcript
-        else None,
+        transcript=_transcript(read, transcript) if transcript else None,
         reply=read.one_of(run, "reply", ("model", "stdout"), "model"),
         ignore=read.texts(run, "ignore"),
         needs=Needs(**{k: read.number(needs, k) for k in needs}),
@@ -198,6 +198,13 @@ def parse(data: bytes, where: str) -> Adapter:
             wanted="{url} in env, run.command or a file",
         )
     return found
+
+
+def _transcript(read: _Reader, value: Mapping[str, object]) -> Transcript:
+    shape, answer = read.one_of(value, "shape", SHAPES, "text"), read.text(value, "answer", default="")
+    if answer and shape != "json":
+        raise read.wrong("transcript.answer", 'no answer, or shape = "json"', answer)
+    return Transcript(read.text(value, "path"), shape, answer)
 
 
 def _file(read: _Reader, value: object) -> ConfigFile:

@@ -109,7 +109,7 @@ class AgentContestant:
             started = time.time_ns()
             listen = (PORT, Gate.port) if place.hosts else (PORT,)
             box = await self._thread(_open, place, self.adapter, listen, self._installed.mounts)
-            session = Session(box, place.hosts)
+            session = Session(box, place)
             try:
                 capture = Capture(self._client, self._terms(place), purse)
                 await capture.start(box.listeners[PORT])
@@ -169,7 +169,7 @@ class AgentContestant:
             )
         system = "\n\n".join(text_of(m) for m in ask.messages if m.role == "system")
         told = "\n\n".join(text_of(m) for m in ask.messages if m.role != "system")
-        return Order(told, system, self.spec.model, place.turns)
+        return Order(told, system, self.spec.model, place.turns, place.workdir)
 
     async def _run(self, session: Session, capture: Capture, ready: Setting, place: Place) -> Result:
         """Run the agent; when no further call can be answered it has `GRACE_S` to end by itself."""

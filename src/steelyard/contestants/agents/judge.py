@@ -7,8 +7,10 @@ provider that failed last spoils the attempt whatever the agent did then; a limi
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,14 +60,16 @@ def judged(work: Work) -> Answer:
     """The answer. Raises Fault, with the trace of what was done until then, when the attempt is no measurement."""
     _tidy(work)
     changes = changes_of(work.session.box, work.place)
+    where = work.agent.adapter.transcript
+    transcripts = work.session.transcripts(where) if where is not None else []
     try:
         ended_by, limit = _ended(work, changes)
     except Fault as broken:
-        broken.trace = _trace(work, changes, "")
+        broken.trace = _trace(work, changes, "", transcripts)
         raise
     return Answer(
-        _reply(work, ended_by),
-        trace=_trace(work, changes, limit),
+        _reply(work, ended_by, transcripts),
+        trace=_trace(work, changes, limit, transcripts),
         cost_pusd=work.capture.recorder.totals.cost,
         changes=changes,
         ended_by=ended_by,
@@ -73,14 +77,14 @@ def judged(work: Work) -> Answer:
     )
 
 
-def _trace(work: Work, changes: bytes, limit: str) -> bytes:
+def _trace(work: Work, changes: bytes, limit: str, transcripts: Sequence[Mapping[str, object]]) -> bytes:
     recorder = work.capture.recorder
     flags = flags_of([work.result], changes, work.place)
     events: list[Event] = [
         _start(work),
         *recorder.events,
         *_network(work),
-        *_transcripts(work),
+        *(Happened("transcript", str(t["path"]), time.time_ns(), dict(t)) for t in transcripts),
         *flags,
         _exit(work),
     ]
@@ -136,13 +140,14 @@ def _how(result: Result) -> str:
     return f"signal {result.signal}" if result.signal and result.ended is Ended.EXITED else result.ended.value
 
 
-def _reply(work: Work, ended_by: EndedBy) -> Reply:
+def _reply(work: Work, ended_by: EndedBy, transcripts: Sequence[Mapping[str, object]]) -> Reply:
     recorder, spec = work.capture.recorder, work.agent.spec
     last = recorder.last
     printed = _tail(work.result.stdout).strip()
     text = last.text if last is not None else ""
     if work.agent.adapter.reply == "stdout" or not text:
         text = printed
+    text = _handed_in(work.agent.adapter, transcripts) or text
     refused = ended_by is EndedBy.REFUSAL
     said = str(work.capture.last_fault) if refused else last.refusal if last is not None else ""
     return Reply(
@@ -152,6 +157,21 @@ def _reply(work: Work, ended_by: EndedBy) -> Reply:
         refusal=said,
         model=last.model if last is not None and last.model else spec.model,
     )
+
+
+def _handed_in(what: Adapter, transcripts: Sequence[Mapping[str, object]]) -> str:
+    """The text that the agent handed in, by its own record; "" when it says none."""
+    answer = what.transcript.answer if what.transcript is not None else ""
+    for record in transcripts if answer else ():
+        try:
+            value = json.loads(str(record["text"]))
+            for key in answer.split("."):
+                value = value[key]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    return ""
 
 
 def _tail(data: bytes) -> str:
@@ -194,12 +214,6 @@ def _network(work: Work) -> list[Happened]:
         where = f"{record.get('method', '')} {record.get('host', '')}:{record.get('port', '')}".strip()
         out.append(Happened("network", where, 0, dict(record)))
     return out[:1000]
-
-
-def _transcripts(work: Work) -> list[Happened]:
-    where = work.agent.adapter.transcript
-    found = work.session.transcripts(where) if where is not None else []
-    return [Happened("transcript", str(one["path"]), time.time_ns(), one) for one in found]
 
 
 def _attributes(work: Work) -> dict[str, object]:

@@ -24,7 +24,6 @@ from steelyard.wire.values import whole
 
 PORT = 8642
 HOME = "/tmp/home"  # noqa: S108 - a name inside the sandbox
-WORKSPACE = "/workspace"
 TOKEN = "steelyard-stand-in-for-a-key"  # noqa: S105 - what an agent is given instead of a credential
 _DIRECT = "127.0.0.1,localhost"
 _MOST_ARGUMENTS = 128 << 10
@@ -34,12 +33,13 @@ _MOST_TRANSCRIPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an agent is told: the task, a system text, the model's name, and the most turns it has."""
+    """What an agent is told: the task, a system text, the model's name, the most turns it has, and where it works."""
 
     instruction: str
     system: str
     model: str
     turns: int
+    workspace: str = "/workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def setting(
         "token": TOKEN,
         "executable": found.executable,
         "root": found.root,
-        "workspace": WORKSPACE,
+        "workspace": order.workspace,
         "home": HOME,
         "turns": str(order.turns),
     }
@@ -112,8 +112,8 @@ def roomier(place: Place, what: Adapter) -> Place:
 class Session:
     """A living box with an agent in it."""
 
-    def __init__(self, box: NamespaceBox, hosts: tuple[str, ...]) -> None:
-        self.box = box
+    def __init__(self, box: NamespaceBox, place: Place) -> None:
+        self.box, self.workdir, hosts = box, place.workdir, place.hosts
         self.stop = threading.Event()
         self.records: list[dict[str, object]] = []
         self._gate: Gate | None = None
@@ -146,7 +146,7 @@ class Session:
 
     def transcripts(self, where: Transcript, most: int = _MOST_TRANSCRIPT) -> list[dict[str, object]]:
         """What the agent recorded of itself, as data: path, shape, size, text (cut at `most` bytes in all)."""
-        pattern = where.path.replace("{home}", HOME).replace("{workspace}", WORKSPACE)
+        pattern = where.path.replace("{home}", HOME).replace("{workspace}", self.workdir)
         try:
             tree, name = self._place_of(pattern)
         except DataError:
@@ -170,8 +170,8 @@ class Session:
 
     def _place_of(self, path: str) -> tuple[Tree, str]:
         """The tree that holds a path inside, and its name there."""
-        if path.startswith(WORKSPACE + "/"):
-            return self.box.workspace, path.removeprefix(WORKSPACE + "/")
+        if path.startswith(self.workdir + "/"):
+            return self.box.workspace, path.removeprefix(self.workdir + "/")
         if path.startswith("/tmp/"):  # noqa: S108 - a name inside the sandbox
             return self.box.scratch, path.removeprefix("/tmp/")  # noqa: S108 - as above
         raise DataError("not a place that the agent may be given files in", got=path)
