@@ -33,6 +33,7 @@ class Pages:
 
     url: str
     runs: dict[str, str] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def base(self) -> str:
@@ -65,11 +66,16 @@ class Pages:
 
 @contextlib.contextmanager
 def served(
-    place: Path, runs: dict[str, str] | None = None, *, token: bool = False, reveal: bool = False
+    place: Path,
+    runs: dict[str, str] | None = None,
+    *,
+    token: bool = False,
+    reveal: bool = False,
+    named: str = "",
 ) -> Iterator[Pages]:
     """Pages over the ledger at `place`, on a free port, in a thread."""
     ledger = open_ledger(str(place), create=False)
-    options = server.Options(port=0, token=token, reveal=reveal)
+    options = server.Options(port=0, token=token, reveal=reveal, place=named)
     bound = server.bind(options)
     running = server.make_server(ledger, bound, options)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [bound.socket]}, daemon=True)
@@ -79,7 +85,7 @@ def served(
         time.sleep(0.01)
     assert running.started, "the page server did not start"
     try:
-        yield Pages(bound.url, dict(runs or {}))
+        yield Pages(bound.url, dict(runs or {}), str(place))
     finally:
         running.should_exit = True
         thread.join(20)

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "show": "List runs, or show a run's leaderboard or its trials.",
     "workspace": "What an agent left in its workspace, at the end or after a turn.",
     "view": "Pages over the ledger: runs, leaderboards, traces, comparisons.",
+    "page": "The figures of one page of `view`, printed.",
     "report": "A run as one HTML file, to send to a colleague.",
     "rescore": "Judge kept answers again; nothing is sent.",
     "import": "Bring in results made elsewhere, with their traces.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -55,7 +56,7 @@ def command(o: Options) -> None:
     from steelyard.web.app import without_password
 
     ledger = open_place(o.place, create=False)
-    options = server.Options(o.host, o.port, o.token, o.reveal, o.name, o.public)
+    options = server.Options(o.host, o.port, o.token, o.reveal, o.name, o.public, _named(o.place))
     bound = server.bind(options)
 
     def started() -> None:
@@ -75,3 +76,13 @@ def command(o: Options) -> None:
 
     with bound.socket:
         server.serve(ledger, bound, options, started)
+
+
+def _named(place: str | None) -> str:
+    """The ledger's place as the command lines on the pages name it: from any folder, and without a password."""
+    # lazy: a server and numpy are needed only now
+    from steelyard.web.app import without_password
+
+    if not place:
+        return ""
+    return without_password(place) if "://" in place else str(Path(place).expanduser().absolute())

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from steelyard.errors import DataError, LedgerError, SteelyardError, UserError
 from steelyard.web import access as guard
 from steelyard.web.access import Access
+from steelyard.web.address import commands
 from steelyard.web.ask import Ask
 from steelyard.web.base import Act, Body, Raw, View
 from steelyard.web.desk import Desk
@@ -113,7 +114,7 @@ class _Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         access, host = self._site.access, request.headers.get("host", "")
-        if not access.host_is_ours(host):
+        if len(request.headers.getlist("host")) != 1 or not access.host_is_ours(host):
             return _plain(421, "This server does not go by that name.")
         if request.method not in ("GET", "HEAD", "POST"):
             return _plain(405, "Only GET, HEAD and POST are answered.")
@@ -185,13 +186,14 @@ def _page(site: Site, view: View) -> Handler:
         ask = ask_of(request)
         wanted = ask.one_of("format", ("html", "json", "csv"), "html")
         page = view.build(site.desk, ask)
+        same = commands(site.desk, view, ask, page)
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{view.name}-{ask.params.get('run', '')}").strip("-")
         if wanted == "json":
-            return _download(as_json(page), "application/json", f"{name}.json")
+            return _download(as_json(page, same.same), "application/json", f"{name}.json")
         if wanted == "csv":
             return _download(as_csv(page.table()), "text/csv; charset=utf-8", f"{name}.csv")
         run = getattr(page, "run", None)
-        values = {"page": page, "view": view, "run": run}
+        values = {"page": page, "view": view, "run": run, "commands": same}
         return Response(site.renderer.page(f"{view.name}.html", ask, values), media_type="text/html")
 
     async def handle(request: Request) -> Response:
@@ -235,7 +237,10 @@ def _act(site: Site, act: Act) -> Handler:
             content += chunk
             if len(content) > LARGEST_FORM:
                 raise HTTPException(413, "The form is too large.")
-        fields = parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
+        try:
+            fields = parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
+        except ValueError:
+            raise HTTPException(413, "The form has too many fields.") from None
         ask = ask_of(request, {k: tuple(v) for k, v in fields.items()})
         if not guard.csrf_is_right(ask.session, ask.field("csrf")):
             raise HTTPException(403, "This form is not of this browser, or is too old: open its page again.")

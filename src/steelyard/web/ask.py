@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode
 
 from steelyard.errors import DataError
@@ -69,6 +69,11 @@ class Ask:
         """The last value of a POST's field."""
         values = self.form.get(name, ())
         return values[-1] if values else default
+
+    def with_format(self, name: str) -> Ask:
+        """The same request for another form of the page: "" for the page itself."""
+        query = {k: v for k, v in self.query.items() if k not in ("format", "token")}
+        return replace(self, query={**query, "format": (name,)} if name else query)
 
     def url(self, changes: Mapping[str, Change]) -> str:
         """This page's address with other query values; None leaves one out."""

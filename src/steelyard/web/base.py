@@ -24,7 +24,7 @@ class Table:
 
 
 class Page(Protocol):
-    """A page model. `command` is the command line that prints the same figures."""
+    """A page model. `command` is the command line that prints the same figures: "" for `steelyard page ADDRESS`."""
 
     @property
     def title(self) -> str:
@@ -32,7 +32,7 @@ class Page(Protocol):
 
     @property
     def command(self) -> str:
-        """The command that prints the same."""
+        """The command that prints the same; "" when only `steelyard page` does."""
 
     def table(self) -> Table:
         """The page's rows as a table."""

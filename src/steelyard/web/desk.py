@@ -40,13 +40,19 @@ class Desk:
     """A ledger with a memory. Threads share it.
 
     `reveal` says that whoever started the server wants held-out content shown: the first time that it is shown, the
-    split is marked as exposed for good. Without it `hides` is True for every held-out task.
+    split is marked as exposed for good. Without it `hides` is True for every held-out task. `named` is the ledger's place
+    as command lines have to name it: "" when they find it without being told.
     """
 
     def __init__(
-        self, ledger: Ledger, *, reveal: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        ledger: Ledger,
+        *,
+        reveal: bool = False,
+        named: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ledger, self._reveal, self._clock = ledger, reveal, clock
+        self.ledger, self.named, self._reveal, self._clock = ledger, named, reveal, clock
         self._kept: OrderedDict[tuple[object, ...], _Kept] = OrderedDict()
         self._locks: dict[tuple[object, ...], threading.Lock] = {}
         self._lock = threading.Lock()

@@ -13,11 +13,14 @@ from steelyard.web.base import Page, Table
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def as_json(page: Page) -> bytes:
-    """The whole model; `Unknown` as {"unknown": reason}. NaN never gets this far: json refuses it."""
+def as_json(page: Page, command: str = "") -> bytes:
+    """The whole model; `Unknown` as {"unknown": reason}. NaN never gets this far: json refuses it.
+
+    `command` is what prints the same, when it is more than the page knows.
+    """
     body = plain(page)
     assert isinstance(body, dict)
-    body["command"] = page.command
+    body["command"] = command or page.command
     return json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1).encode("utf-8", "backslashreplace")
 
 

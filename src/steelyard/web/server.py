@@ -34,6 +34,8 @@ class Options:
     reveal: bool = False
     names: tuple[str, ...] = ()
     public: str = ""
+    place: str = ""
+    """The ledger's place as command lines have to name it; "" when they find it without being told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def make_server(
     ledger: Ledger, bound: Bound, options: Options, started: Callable[[], None] | None = None
 ) -> uvicorn.Server:
     """The server, not yet running. Its log says nothing but errors: pages are looked at, not audited."""
-    desk = Desk(ledger, reveal=options.reveal)
+    desk = Desk(ledger, reveal=options.reveal, named=options.place)
     config = uvicorn.Config(
         make_app(desk, bound.access),
         log_level="warning",

@@ -21,6 +21,7 @@ from steelyard.stats.base import FloatArray, IntArray
 from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
+from steelyard.web.figures import number, percent, points, span_points
 from steelyard.web.tasklist import UP_FRONT, task_list
 from steelyard.web.views.grid import Cell, Counts, columns_of
 from steelyard.web.views.grid import cell as cell_of
@@ -94,10 +95,25 @@ class DiffPage:
     @property
     def command(self) -> str:
         """What prints the same verdict."""
-        if self.left.run != self.right.run:
-            return f"steelyard export {self.left.run}; steelyard export {self.right.run}"
+        if self.left.run != self.right.run or self.comparison is None:
+            return ""
         names = f"--baseline {quote(self.left.contestant)} --contestant {quote(self.right.contestant)}"
         return f"steelyard compare {self.left.run} {names}"
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The paired verdict, above the printed table."""
+        c = self.comparison
+        if c is None:
+            return (self.why_none,)
+        p = c.paired
+        by, means = points(p.difference.value), (percent(p.baseline_mean), percent(p.contestant_mean))
+        return (
+            f"{c.verdict}: {by} points ({span_points(p.difference)}), left {means[0]} %, right {means[1]} %",
+            f"{p.wins} wins, {p.losses} losses, {p.ties} ties; p {number(c.p_value)} ({c.p_method})",
+            *c.reasons,
+            *self.notes,
+        )
 
     def table(self) -> Table:
         """One row a task that matches."""

@@ -60,8 +60,8 @@ class FailuresPage:
 
     @property
     def command(self) -> str:
-        """What prints single failures."""
-        return f"steelyard show {self.run.run} --failed"
+        """None but `steelyard page`."""
+        return ""
 
     def table(self) -> Table:
         """One row a group."""

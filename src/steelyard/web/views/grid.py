@@ -78,8 +78,15 @@ class GridPage:
 
     @property
     def command(self) -> str:
-        """Every trial as a table."""
-        return f"steelyard export {self.run.run}"
+        """None but `steelyard page`."""
+        return ""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """How much of it this is, above the printed table."""
+        first = (self.at - 1) * PAGE
+        some = f"tasks {first + 1} to {first + len(self.rows)}; --csv prints all" if self.pages > 1 else "all"
+        return (f"{self.n_found} of {self.n_tasks} tasks match; {some}",)
 
     def table(self) -> Table:
         """One row a task and contestant; asked for as CSV, the page holds all tasks that match."""

@@ -87,8 +87,8 @@ class ParetoPage:
 
     @property
     def command(self) -> str:
-        """What prints the same."""
-        return f"steelyard select pipeline.yaml {self.run.run}"
+        """None but `steelyard page`: `steelyard select` reads a file, which the page shows."""
+        return ""
 
     def table(self) -> Table:
         """One row a contestant."""

@@ -15,6 +15,7 @@ from steelyard.unknown import is_known
 from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
+from steelyard.web.figures import points, span_points
 from steelyard.web.tags import all_tags
 from steelyard.web.views.runs import Live, live_of
 
@@ -54,8 +55,17 @@ class SummaryPage:
 
     @property
     def command(self) -> str:
-        """What prints the same."""
-        return f"steelyard show {self.run.run}"
+        """What prints the same; of another scorer than the newest only `steelyard page` does."""
+        return "" if self.scorer else f"steelyard show {self.run.run}"
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The verdict, the differences and the notes, above the printed table."""
+        said = [
+            f"{v.leader} less {v.other}: {points(v.difference.value)} points ({span_points(v.difference)}), {v.verdict}"
+            for v in self.versus
+        ]
+        return (self.sentence, *said, *self.notes)
 
     def table(self) -> Table:
         """One row a contestant."""

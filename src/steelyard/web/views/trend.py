@@ -83,7 +83,7 @@ class TrendPage:
     versions: tuple[str, ...]
     decisions: tuple[Decision, ...]
     title: str = "Trend and gates"
-    command: str = "steelyard show; steelyard gate RULES RUN"
+    command: str = ""
 
     def table(self) -> Table:
         """One row a contestant and run."""
