@@ -69,7 +69,7 @@ def command_of(view: View, ask: Ask, page: Page) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What stands below a page: `same` prints the page's figures; `page` this very page, sorted and filtered as it is."""
+    """What stands below a page: `same` prints the page's figures; `page` this page, as sorted and filtered."""
 
     same: str
     page: str

@@ -40,8 +40,8 @@ class Desk:
     """A ledger with a memory. Threads share it.
 
     `reveal` says that whoever started the server wants held-out content shown: the first time that it is shown, the
-    split is marked as exposed for good. Without it `hides` is True for every held-out task. `named` is the ledger's place
-    as command lines have to name it: "" when they find it without being told.
+    split is marked as exposed for good. Without it `hides` is True for every held-out task. `named` is the ledger's
+    place as command lines have to name it: "" when they find it without being told.
     """
 
     def __init__(

@@ -284,10 +284,10 @@ def _texts(
     if t not in tasks:
         raise DataError("?t", wanted="the number of a task that both sides have", got=str(t))
     found: list[tuple[TrialView, ...]] = []
-    for run, side, number in zip(runs, who, (t, tasks[t]), strict=True):
+    for run, side, at in zip(runs, who, (t, tasks[t]), strict=True):
         ready = desk.ready(run)
-        s, i = ready.locate(number)
-        wanted = Filter(contestant=side.contestant, limit=200, task_number=number)
+        s, i = ready.locate(at)
+        wanted = Filter(contestant=side.contestant, limit=200, task_number=at)
         reveal = not desk.hides(run, ready.suites[s].task(i))
         found.append(tuple(trial_views(desk.ledger, run.run, wanted, reveal=reveal)))
     left, right = (next((v for v in views if v.trial == k), None) for views in found)
