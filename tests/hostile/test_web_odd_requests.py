@@ -62,7 +62,9 @@ def test_every_address_with_odd_parameters_is_answered_without_a_failure_of_ours
               "<script>", "csv", "json", "last", "alpha-large", "delta-nano", "sums", "size", "score", "down", "flips",
               "losses", "e0.text", "p0", "e9.call9", "e٣.text", "exact@1", "0.5", "cost", "first", "provider")  # fmt: skip
     for _ in range(250):
-        path = rng.choice(paths).replace("{run}", rng.choice(("last", "ordinary", "2", "no", quote("\x00é/"))))
+        path = rng.choice(paths).replace(
+            "{run}", rng.choice(("last", "ordinary", "2", "no", quote("\x00é/")))
+        )
         path = path.replace("{arena}", "x").replace("{queue}", quote("a b")).replace("{", "").replace("}", "")
         query = {rng.choice(names): rng.choice(values) for _ in range(rng.randrange(5))}
         found = pages.get(f"{path}?{urlencode(query)}" if query else path)

@@ -46,9 +46,7 @@ PAGES = (
     "/trend?suite=words",
     "/arena",
 )
-OURS = tuple(
-    p for p in PAGES if not re.search(r"conditions|pareto|latency|ratings|arena", p)
-)
+OURS = tuple(p for p in PAGES if not re.search(r"conditions|pareto|latency|ratings|arena", p))
 """Pages whose printed figures are held against the page one by one."""
 
 
@@ -80,7 +78,9 @@ def address(pages: Pages, path: str) -> str:
 @pytest.mark.parametrize("path", PAGES)
 def test_the_commands_below_a_page_run_as_printed(pages: Pages, path: str) -> None:
     page = pages.get(address(pages, path)).text
-    lines = [unescape(x) for x in re.findall(r"<code data-copy>(steelyard .*?)</code>", page.split("<footer>")[1])]
+    lines = [
+        unescape(x) for x in re.findall(r"<code data-copy>(steelyard .*?)</code>", page.split("<footer>")[1])
+    ]
     assert 1 <= len(lines) <= 2
     for line in lines:
         assert printed(line).strip()
@@ -101,9 +101,13 @@ def test_the_command_of_a_page_prints_the_same_model_as_its_download(pages: Page
 def test_the_figures_of_the_page_are_in_what_its_commands_print(pages: Pages, path: str) -> None:
     """Every figure in a cell of the page's tables stands in the text that one of its commands prints."""
     page = pages.get(address(pages, path)).text
-    lines = [unescape(x) for x in re.findall(r"<code data-copy>(steelyard .*?)</code>", page.split("<footer>")[1])]
+    lines = [
+        unescape(x) for x in re.findall(r"<code data-copy>(steelyard .*?)</code>", page.split("<footer>")[1])
+    ]
     said = "\n".join(printed(line) for line in lines)
-    numbers = set(re.findall(r"\d+\.\d+", said)) | {f"{float(x):.0f}" for x in re.findall(r"\d+(?:\.\d+)?", said)}
+    numbers = set(re.findall(r"\d+\.\d+", said)) | {
+        f"{float(x):.0f}" for x in re.findall(r"\d+(?:\.\d+)?", said)
+    }
     cells = re.findall(r'<td class="n (?:big|span)"[^>]*>(.*?)</td>', page, re.DOTALL)
     for cell in cells:
         for figure in re.findall(r"\d+\.\d+", re.sub(r"<[^>]*>", " ", cell)):
@@ -136,7 +140,9 @@ def test_an_address_of_no_page_is_answered_with_those_there_are(pages: Pages, wr
 
 def test_held_out_texts_are_not_printed_without_reveal(pages: Pages) -> None:
     for path in ("task?t=5", "trace?t=5&c=0", "score?t=5&c=0"):
-        said = printed(shlex.join(("steelyard", "page", f"/runs/last/{path}", "--ledger", pages.place, "--json")))
+        said = printed(
+            shlex.join(("steelyard", "page", f"/runs/last/{path}", "--ledger", pages.place, "--json"))
+        )
         assert "(held out)" in said
         assert "What is 5 + 38" not in said
         assert "43" not in re.sub(r"\"[a-z_]*(hash|head|run)\": \"[^\"]*\"|\d{6,}|\d+\.\d+", "", said)

@@ -61,7 +61,11 @@ def command(o: Options) -> None:
     wanted = found.ask.with_format("csv" if o.as_csv else "json" if o.as_json else "")
     page = found.view.build(desk, wanted)
     if o.as_json:
-        data(as_json(page, commands(desk, found.view, found.ask, page).same).decode("utf-8", "backslashreplace"))
+        data(
+            as_json(page, commands(desk, found.view, found.ask, page).same).decode(
+                "utf-8", "backslashreplace"
+            )
+        )
     elif o.as_csv:
         data(as_csv(page.table()).decode("utf-8", "backslashreplace").replace("\r\n", "\n").rstrip("\n"))
     else:
@@ -71,7 +75,9 @@ def command(o: Options) -> None:
 
 def _lines(page: Page) -> list[str]:
     table = page.table()
-    rows = [[_cell(name, value) for name, value in zip(table.columns, row, strict=True)] for row in table.rows]
+    rows = [
+        [_cell(name, value) for name, value in zip(table.columns, row, strict=True)] for row in table.rows
+    ]
     head = [clean(page.title, 200), *(clean(s, 1000) for s in getattr(page, "sentences", ()))]
     if any(len(c) > LONG or "\n" in c for row in rows for c in row):
         return [*head, *_apart(table.columns, rows)]
@@ -83,9 +89,7 @@ def _lines(page: Page) -> list[str]:
 
 
 def _row(cells: list[str], widths: list[int], numeric: list[bool]) -> str:
-    placed = (
-        c.rjust(w) if right else c.ljust(w) for c, w, right in zip(cells, widths, numeric, strict=True)
-    )
+    placed = (c.rjust(w) if right else c.ljust(w) for c, w, right in zip(cells, widths, numeric, strict=True))
     return "  ".join(placed).rstrip()
 
 
