@@ -84,9 +84,18 @@ class UserError(SteelyardError):
         self, message: str, *, where: str = "", wanted: str = "", got: str = "", fix: str = ""
     ) -> None:
         self.message, self.where, self.wanted, self.got, self.fix = message, where, wanted, got, fix
-        head = f"{where}: {message}" if where else message
-        tail = [f"  {k}: {v}" for k, v in (("wanted", wanted), ("got", got), ("fix", fix)) if v]
-        super().__init__("\n".join([head, *tail]).translate(_HARMLESS))
+        super().__init__(self._whole())
+
+    def _whole(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        tail = [f"  {k}: {v}" for k in ("wanted", "got", "fix") if (v := getattr(self, k))]
+        return "\n".join([head, *tail]).translate(_HARMLESS)
+
+    def place(self, where: str) -> None:
+        """Say where in the user's file this stands, when the error was raised where nobody knew."""
+        if where and not self.where.startswith(where.partition(":")[0] + ":"):
+            self.where = f"{where}: {self.where}" if self.where else where
+            self.args = (self._whole(),)
 
 
 class PlanError(UserError):

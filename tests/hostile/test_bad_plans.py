@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from steelyard.errors import UserError
+from steelyard.runner.base import Prepared
 from steelyard.runner.planfile import read_plan
 from steelyard.runner.prepare import prepare
 
 SUITE = "suites: [data.jsonl]\n"
 ONE = 'contestants: [{model: m, base_url: "http://127.0.0.1:1/v1"}]\n'
 PRICED = 'contestants: [{model: m, base_url: "http://127.0.0.1:1/v1", price: {input: 1, output: 1}}]\n'
+
+
+def one(**more: str) -> str:
+    """A plan's contestant with these keys, as YAML."""
+    own = {"model": "m", "base_url": '"http://127.0.0.1:1/v1"', **more}
+    return "contestants: [{" + ", ".join(f"{k}: {v}" for k, v in own.items()) + "}]\n"
+
 
 # name: (plan, where it must point, words that must be in the message)
 WRONG: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -24,7 +32,7 @@ WRONG: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "no contestants": (SUITE, "plan.yaml:1", ("no `contestants`",)),
     "typo in a key": (SUITE + ONE + "trails: 3\n", "plan.yaml:3", ("unknown key `trails`", "did you mean `trials`")),
     "duplicate key": (SUITE + ONE + "seed: 1\nseed: 2\n", "plan.yaml:4", ("stands twice",)),
-    "trials is text": (SUITE + ONE + "trials: many\n", "plan.yaml:3", ("not a number", "many")),
+    "trials is text": (SUITE + ONE + "trials: many\n", "plan.yaml:3", ("whole number", "many")),
     "trials zero": (SUITE + ONE + "trials: 0\n", "plan.yaml:3", ("from 1 to 255",)),
     "trials negative": (SUITE + ONE + "trials: -2\n", "plan.yaml:3", ("-2",)),
     "trials fraction": (SUITE + ONE + "trials: 1.5\n", "plan.yaml:3", ("whole number",)),
@@ -56,6 +64,45 @@ WRONG: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "unknown dialect": (
         SUITE + 'contestants: [{model: m, base_url: "http://h", dialect: openai}]\n', "plan.yaml:2", ("openai-chat",),
+    ),
+    "url with a space": (SUITE + one(base_url='"http://h :1/v1"'), "plan.yaml:2", ("a space",)),
+    "url with a line end": (SUITE + one(base_url='"http://h/v1\\nX: y"'), "plan.yaml:2", ("a space",)),
+    "header with a line end": (
+        SUITE + one(headers='{X: "a\\r\\nY: b"}'), "plan.yaml:2 (contestants[0].headers.X)", ("control characters",),
+    ),
+    "a key for its variable": (SUITE + one(key_env="sk-12345678901234567890"), "plan.yaml:2", ("MY_KEY", "***")),
+    "a key under a harmless header": (
+        SUITE + one(headers='{X-Team: "sk-12345678901234567890"}'), "plan.yaml:2", ("credential", "***"),
+    ),
+    "variable of the key is not set": (SUITE + one(key_env="NOPE"), "plan.yaml:2", ("NOPE is not set", "export NOPE")),
+    "limits of nobody": (SUITE + ONE + "limits: {other: {concurrency: 1}}\n", "plan.yaml:3", ("127.0.0.1:1", "other")),
+    "a matrix without models": (
+        SUITE + one(matrix="{models: []}"), "plan.yaml:2 (contestants[0].matrix.models)", ("without values",),
+    ),
+    "a tag": (
+        'suites: !!python/object/apply:os.system ["id"]\n' + ONE, "plan.yaml:1", ("a tag", "leave the tag out"),
+    ),
+    "a merge": (SUITE + ONE + "caps: {<<: {tokens: 1}}\n", "plan.yaml:3", ("write its keys out",)),
+    "no value for suites": ("suites:\n" + ONE, "plan.yaml:1 (suites)", ("at least one",)),
+    "a whole number that is true": (SUITE + ONE + "concurrency: true\n", "plan.yaml:3", ("from 1 to 4096",)),
+    "a template without a field": (SUITE + one(template="hello"), "plan.yaml:2", ("shows nothing", "{input}")),
+    "a brace in a template": (SUITE + one(template='"{input"'), "plan.yaml:2", ("a brace that is no field",)),
+    "a pattern": (
+        'suites: [{source: data.jsonl, scorer: {type: regex, pattern: "("}}]\n' + ONE, "plan.yaml:1 (suites[0])",
+        ("not a regular expression", "single quotes"),
+    ),
+    "a split without tasks": (
+        "suites: [{source: data.jsonl, split: held_out}]\n" + ONE, "plan.yaml:1 (suites[0])", ("no held_out tasks",),
+    ),
+    "a recording that is not there": (
+        SUITE + "contestants: [{name: r, recording: nope.jsonl}]\n", "plan.yaml:2", ("nope.jsonl", "check the path"),
+    ),
+    "data on the web": (
+        "suites: ['https://h/d.jsonl']\n" + ONE, "https:/h/d.jsonl", ("not downloaded", "fetch it"),
+    ),
+    "an embedded model": (SUITE + "contestants: [embedded/nope]\n", "plan.yaml:2", ("steelyard-nano",)),
+    "an application's file": (
+        SUITE + 'contestants: [{name: r, callable: "nope.py:f"}]\n', "plan.yaml:2", ("no such file",),
     ),
     "nothing in a contestant": (SUITE + "contestants: [{temperature: 1}]\n", "plan.yaml:2", ("without a model",)),
     "two kinds": (SUITE + "contestants: [{callable: 'a:b', url: 'http://h'}]\n", "plan.yaml:2", ("more than one kind",)),
@@ -115,7 +162,7 @@ def test_a_wrong_plan_is_refused_with_place_and_remedy(name: str, tmp_path: Path
     (tmp_path / "data.jsonl").write_text(json.dumps({"input": "1+1", "target": "2"}) + "\n")
     with pytest.raises(UserError) as caught:
         ready = prepare(read_plan(plan, {}))
-        open_all(ready.plan.contestants)
+        open_all(ready)
     message = str(caught.value)
     assert where in message, message
     for word in words:
@@ -123,16 +170,16 @@ def test_a_wrong_plan_is_refused_with_place_and_remedy(name: str, tmp_path: Path
     assert "sk-12" not in message
 
 
-def open_all(specs: object) -> None:
+def open_all(ready: Prepared) -> None:
     """Some mistakes show only when a contestant is made; nothing is sent."""
     import asyncio
 
     from steelyard.runner.local import LocalExecutor
 
     async def go() -> None:
-        executor = LocalExecutor({})
+        executor = LocalExecutor({}, where=ready.where)
         try:
-            await executor.start(specs)  # type: ignore[arg-type]
+            await executor.start(ready.plan.contestants)
         finally:
             await executor.stop()
 

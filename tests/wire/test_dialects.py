@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from tests.wire import strategies as our
 
 from steelyard.errors import Fault
-from steelyard.schema.message import Message
+from steelyard.schema.contestant import Sampling
+from steelyard.schema.message import Message, ToolCall
 from steelyard.schema.reply import Reply
 from steelyard.testing.misbehave import deltas
 from steelyard.wire.asked import STATUS
@@ -217,6 +220,101 @@ def test_whatever_is_asked_a_server_reads_it_or_says_why_not(name: str, data: st
         msgspec.json.decode(said_)
     else:
         assert isinstance(request, Request)
+
+
+strange = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.integers(-(2**80), 2**80) | st.floats()
+    | st.text(st.characters(), max_size=5) | st.sampled_from(["\ud800", "a\udfffb", "\ude00\ud83d", "\x00", "\u2028"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(st.characters(), max_size=5) | st.just("\ud83d"), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+"""JSON as no careful program writes it: halves of surrogate pairs in values and keys, huge numbers, NaN."""
+
+
+def loose(value: object) -> bytes:
+    """JSON of anything, as the standard library writes it: stray surrogates are escapes, NaN is NaN."""
+    return json.dumps(value).encode()
+
+
+def resaid(name: str, reply: Reply) -> None:
+    """What was read can be said again by the server side, whole and streamed, and is JSON in UTF-8."""
+    server = server_dialect(name)
+    msgspec.json.decode(server.encode_reply(reply))
+    for line in said(name, reply).split(b"\n"):
+        if line.startswith(b"data: ") and line != b"data: [DONE]":
+            msgspec.json.decode(line[6:])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_strange_json_in_an_answer_is_read_kept_and_said_again(name: str, data: st.DataObject) -> None:
+    reply = data.draw(our.replies(name))
+    calls = data.draw(st.lists(strange.map(json.dumps) | st.text(max_size=9), max_size=2))
+    tools = tuple(ToolCall(f"c{i}", "f", a) for i, a in enumerate(calls))
+    reply = msgspec.structs.replace(reply, tool_calls=tools)
+    resaid(name, reply)
+    right = msgspec.json.decode(server_dialect(name).encode_reply(reply))
+    path = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=8))
+    other = data.draw(strange)
+    stream = data.draw(st.booleans())
+    body = loose(swapped(right, path, other))
+    if stream:
+        events = [e.split(b"data: ", 1) for e in said(name, reply).split(b"\n\n")]
+        at = data.draw(st.integers(0, len(events) - 1))
+        if len(events[at]) == 2 and events[at][1] != b"[DONE]":
+            events[at][1] = loose(swapped(msgspec.json.decode(events[at][1]), path, other))
+        body = b"\n\n".join(b"data: ".join(e) for e in events)
+    parser = dialect(name).parser(Request("m", (), stream=stream))
+    parser.head(200, EVENTS if stream else JSON, 1)
+    parser.feed(body, 2)
+    try:
+        found = parser.finish(3, clean=True)
+    except Fault as broken:
+        str(broken).encode()
+        msgspec.json.decode(server_dialect(name).encode_fault(broken)[1])
+        return
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Reply) == found
+    for other_name in NAMES:
+        resaid(other_name, found)
+        turn = Message(
+            "assistant", found.text, found.tool_calls, reasoning=found.reasoning,
+            reasoning_opaque=found.reasoning_opaque,
+        )  # fmt: skip
+        try:
+            sent = dialect(other_name).encode(
+                Request("m", (Message("user", "x"), turn), Sampling(max_tokens=9))
+            )
+        except Fault as broken:
+            assert broken.kind == "unsupported"  # noqa: PT017
+        else:
+            msgspec.json.decode(sent.body)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_strange_json_in_a_request_is_read_and_sent_on_or_refused(name: str, data: st.DataObject) -> None:
+    right = msgspec.json.decode(dialect(name).encode(data.draw(our.requests(name))).body)
+    path = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=8))
+    body = loose(swapped(right, path, data.draw(strange)))
+    if data.draw(st.booleans()):
+        body = loose({**json.loads(body), "metadata": data.draw(strange)})
+    try:
+        request = server_dialect(name).decode_request(body)
+    except Fault as broken:
+        assert broken.kind in ("bad_request", "unsupported")  # noqa: PT017
+        msgspec.json.decode(server_dialect(name).encode_fault(broken)[1])
+        return
+    msgspec.msgpack.encode(request.messages)
+    for other in NAMES:
+        try:
+            sent = dialect(other).encode(request)
+        except Fault as broken:
+            assert broken.kind in ("unsupported", "bad_request")  # noqa: PT017
+        else:
+            msgspec.json.decode(sent.body)
 
 
 def test_an_end_without_a_finish_marker_is_a_fault_and_a_marker_without_an_end_is_not() -> None:

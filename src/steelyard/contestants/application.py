@@ -21,14 +21,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from steelyard.contestants.base import Answer, Ask
-from steelyard.contestants.figures import count_of, pusd_of
+from steelyard.contestants.figures import count_of, pusd_of, writable
 from steelyard.errors import EndedBy, Fault, PlanError
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import ToolCall, text_of
 from steelyard.schema.reply import Reply, Timing, Usage
+from steelyard.wire.client import without
+from steelyard.wire.faults import clean
+from steelyard.wire.keys import secrets_in
 
 Function = Callable[..., object]
 _GIVEN = ("input", "messages", "task_id", "trial", "seed")
@@ -71,8 +75,9 @@ def load_function(target: str, *, where: str) -> Function:
 class Application:
     """A Python function as a contestant."""
 
-    def __init__(self, spec: ContestantSpec) -> None:
+    def __init__(self, spec: ContestantSpec, environ: Mapping[str, str]) -> None:
         self.spec = spec
+        self._secrets = secrets_in(environ)
         self._function: Function = _not_open
         self._named: list[str] = []
         self._first = True
@@ -126,12 +131,13 @@ class Application:
             raise
         except (Exception, SystemExit) as e:
             raise Fault(
-                f"the application raised {type(e).__name__}: {e}"[:400],
+                clean(f"the application raised {type(e).__name__}: {e}", self._secrets, limit=400),
                 ended_by=EndedBy.PROVIDER,
                 kind="application_error",
             ) from e
         took = time.monotonic_ns() - began
-        return to_answer(value, Timing(took, took))
+        answer = to_answer(value, Timing(took, took))
+        return replace(answer, reply=without(answer.reply, self._secrets))
 
 
 async def _on_thread(function: Function, args: tuple[object, ...], named: Mapping[str, object]) -> object:
@@ -166,9 +172,9 @@ def _not_open() -> str:
 def to_answer(value: object, timing: Timing) -> Answer:
     """What an application returned, as an answer. Raises Fault when it is neither text nor a mapping with `text`."""
     if isinstance(value, Reply):
-        return Answer(value)
+        return Answer(writable(value))
     if isinstance(value, str):
-        return Answer(Reply(text=value, timing=timing))
+        return Answer(writable(Reply(text=value, timing=timing)))
     if isinstance(value, Mapping) and isinstance(value.get("text"), str):
         calls = value.get("tool_calls")
         calls = calls if isinstance(calls, list | tuple) else ()
@@ -182,7 +188,7 @@ def to_answer(value: object, timing: Timing) -> Answer:
             ),
             timing=timing,
         )
-        return Answer(reply, cost_pusd=pusd_of(value.get("cost")))
+        return Answer(writable(reply), cost_pusd=pusd_of(value.get("cost")))
     raise Fault(
         f"the application returned {type(value).__name__}, wanted text or a mapping with `text`",
         ended_by=EndedBy.PROVIDER,
@@ -196,4 +202,4 @@ def _json(value: object) -> str:
 
 def make(spec: ContestantSpec, environ: Mapping[str, str]) -> Application:
     """For the table of kinds."""
-    return Application(spec)
+    return Application(spec, environ)

@@ -16,11 +16,13 @@ from steelyard.schema.contestant import ContestantSpec
 from steelyard.wire.base import Endpoint, Request
 from steelyard.wire.client import Client
 
+_VARIABLE = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
+
 
 def endpoint_of(spec: ContestantSpec, environ: Mapping[str, str], base_url: str) -> Endpoint:
     """The endpoint that a spec names, with its key. Raises PlanError when a key that was asked for is not there."""
     key_env = str(spec.config.get("key_env", ""))
-    secret = environ.get(key_env, "") if key_env else ""
+    secret = environ.get(key_env, "").strip() if key_env else ""
     elsewhere = (urlsplit(base_url).hostname or "").endswith((".openai.com", ".anthropic.com"))
     optional = key_env in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY") and not elsewhere
     if key_env and not secret and not optional:
@@ -36,6 +38,7 @@ def endpoint_of(spec: ContestantSpec, environ: Mapping[str, str], base_url: str)
         dialect=str(spec.config.get("dialect", "openai-chat")),
         secret=secret,
         headers=_headers(spec, headers, environ) if isinstance(headers, dict) else (),
+        secrets=tuple(environ[n] for n in re.findall(_VARIABLE, str(headers)) if environ.get(n)),
         timeout_s=spec.timeout_s,
         verify_tls=spec.config.get("verify_tls", True) is not False,
     )
@@ -57,8 +60,7 @@ def _headers(
             )
         return environ[name]
 
-    pattern = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
-    return tuple((str(k), re.sub(pattern, value, str(v))) for k, v in headers.items())
+    return tuple((str(k), re.sub(_VARIABLE, value, str(v))) for k, v in headers.items())
 
 
 class EndpointContestant:

@@ -1,10 +1,15 @@
-"""Figures that a contestant reports of itself: what is no plausible number is not known, never a crash and never 0."""
+"""What a contestant reports of itself: a figure that is no plausible number is not known, never a crash and never
+0; a text that cannot be written in UTF-8 is mended."""
 
 from __future__ import annotations
 
 import math
 
+import msgspec
+
 from steelyard.schema.price import PUSD
+from steelyard.schema.reply import Reply
+from steelyard.wire.values import mended
 
 MOST_TOKENS = 1 << 40
 MOST_DOLLARS = 9_000
@@ -32,3 +37,12 @@ def pusd_of(dollars: object) -> int | None:
     """Dollars as picodollars; None when they are no plausible cost of one answer."""
     found = number_of(dollars)
     return round(found * PUSD) if found is not None and found <= MOST_DOLLARS else None
+
+
+def writable(reply: Reply) -> Reply:
+    """The reply as it can be kept: stray halves of surrogate pairs, which Python texts may hold, are U+FFFD."""
+    try:
+        msgspec.msgpack.encode(reply)
+    except UnicodeEncodeError:
+        return msgspec.convert(mended(msgspec.to_builtins(reply)), Reply)
+    return reply

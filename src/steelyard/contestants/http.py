@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from steelyard.contestants.base import Answer, Ask
 from steelyard.contestants.endpoint import endpoint_of
-from steelyard.contestants.figures import count_of, pusd_of
+from steelyard.contestants.figures import count_of, pusd_of, writable
 from steelyard.contestants.recording import dig
 from steelyard.errors import Fault, PlanError
 from steelyard.schema.contestant import ContestantSpec
@@ -122,7 +122,7 @@ class HttpApplication:
         reply = Reply(
             text=found if isinstance(found, str) else json.dumps(found), usage=usage, timing=answer.timing
         )
-        return Answer(reply, cost_pusd=pusd_of(self._at(row, "cost")))
+        return Answer(writable(reply), cost_pusd=pusd_of(self._at(row, "cost")))
 
     def _at(self, row: object, name: str) -> object:
         path = None if self._paths is None else self._paths.get(name)

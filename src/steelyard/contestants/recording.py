@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from steelyard.contestants.base import Answer, Ask
-from steelyard.contestants.figures import count_of, number_of, pusd_of
+from steelyard.contestants.figures import count_of, number_of, pusd_of, writable
 from steelyard.errors import DataError, EndedBy, Fault
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.reply import Reply, Timing, Usage
@@ -237,7 +237,7 @@ class Recording:
             timing=None if seconds is None else Timing(int(seconds * 1e9), int(seconds * 1e9)),
             model=self.spec.model,
         )
-        return Answer(reply, cost_pusd=pusd_of(self._at(row, "cost")))
+        return Answer(writable(reply), cost_pusd=pusd_of(self._at(row, "cost")))
 
     def _at(self, row: object, field: str) -> object:
         return dig(row, self._fields[field]) if field in self._fields else None

@@ -10,7 +10,7 @@ ledger's writer, the budget and the schedule stay in one process, so the laws ab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,6 +46,8 @@ class Prepared:
     plan: Plan
     suites: tuple[SuiteData, ...]
     offsets: tuple[int, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Where the plan's file names what, for errors: `contestant:NAME`."""
 
     @property
     def n_tasks(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from steelyard.contestants.base import Answer, Ask, Contestant, Purse, Worker
 from steelyard.contestants.build import build
 from steelyard.contestants.harness.approve import Approver, Asks
+from steelyard.errors import UserError
 from steelyard.schema.contestant import ContestantSpec
 
 PATIENCE_S = 86_400.0
@@ -15,10 +16,16 @@ PATIENCE_S = 86_400.0
 
 class LocalExecutor:
     """Contestants live here. `environ` is where credentials are looked up, by the names that specs give; `approver` is
-    asked where a contestant's rules or plans say so, None in a run that nobody watches."""
+    asked where a contestant's rules or plans say so, None in a run that nobody watches; `where` says for errors where
+    `contestant:NAME` stands in a file."""
 
-    def __init__(self, environ: Mapping[str, str], approver: Approver | None = None) -> None:
-        self._environ, self._approver = environ, approver
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        approver: Approver | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environ, self._approver, self._where = environ, approver, where or {}
         self._live: list[Contestant] = []
 
     @property
@@ -29,11 +36,15 @@ class LocalExecutor:
     async def start(self, specs: Sequence[ContestantSpec]) -> None:
         """Open every contestant; those opened are closed again when one fails."""
         for spec in specs:
-            contestant = build(spec, self._environ)
-            if isinstance(contestant, Asks):
-                contestant.approver = self._approver
-            self._live.append(contestant)
-            await contestant.open()
+            try:
+                contestant = build(spec, self._environ)
+                if isinstance(contestant, Asks):
+                    contestant.approver = self._approver
+                self._live.append(contestant)
+                await contestant.open()
+            except UserError as e:
+                e.place(self._where.get(f"contestant:{spec.name}", ""))
+                raise
 
     async def answer(self, c: int, ask: Ask) -> Answer:
         """One attempt of contestant `c`. Raises Fault."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from steelyard.runner.planagents import AGENT_KEYS, agent_of
 from steelyard.runner.planpolicies import policy_of
-from steelyard.runner.plansecrets import check_fields, check_query, headers_of
+from steelyard.runner.plansecrets import check_fields, check_query, headers_of, is_secret, variable_of
 from steelyard.schema.contestant import ContestantSpec, Kind, Prompt, Sampling
 from steelyard.schema.price import Price
 from steelyard.tasks.yamldoc import Doc
@@ -73,6 +73,9 @@ def _matrix(
     axes = keys["matrix"].entries(MATRIX_KEYS)
     if not axes:
         raise keys["matrix"].fail("an empty matrix", wanted="models, prompts or settings")
+    for axis in axes.values():
+        if axis.is_null or not any(True for _ in axis.items()):
+            raise axis.fail("an axis without values", wanted="at least one", fix="fill it, or leave it out")
     rest = {k: v for k, v in keys.items() if k not in ("matrix", "name")}
     models: list[Doc | None] = [*axes["models"].items()] if "models" in axes else [None]
     shown: list[Doc | None] = [*axes["prompts"].items()] if "prompts" in axes else [None]
@@ -194,7 +197,7 @@ def _config(
     if "headers" in keys:
         config["headers"] = headers_of(keys["headers"])
     if "key_env" in keys:
-        config["key_env"] = keys["key_env"].text()
+        config["key_env"] = variable_of(keys["key_env"])
     return config, urlsplit(url).netloc
 
 
@@ -240,7 +243,7 @@ def _endpoint(
         )
     config["base_url"], config["dialect"] = base.rstrip("/"), dialect
     if "key_env" in keys:
-        key_env = keys["key_env"].text()
+        key_env = variable_of(keys["key_env"])
     if key_env:
         config["key_env"] = key_env
     if "headers" in keys:
@@ -263,10 +266,11 @@ def _may_have_the_key(base: str) -> bool:
 def _from_variable(doc: Doc, variable: str, base: str) -> str:
     """A base URL that the environment gives: it is kept in the ledger, so it must not hold a credential either."""
     parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+    credential = parts.username or parts.password or any(is_secret(n) for n, _ in parse_qsl(parts.query))
+    if parts.scheme not in ("http", "https") or not parts.hostname or credential:
         raise doc.fail(
             f"{variable} is not a URL that can be called, or holds a credential",
-            wanted="http:// or https://, a host, and no user or password",
+            wanted="http:// or https://, a host, and no user, password or key",
             got=f"{variable}={parts.scheme}://{parts.hostname or ''}",
             fix=f"set {variable} anew, or write `base_url` here",
         )
@@ -275,6 +279,8 @@ def _from_variable(doc: Doc, variable: str, base: str) -> str:
 
 def _url(doc: Doc) -> str:
     value = doc.text()
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise doc.fail("a URL with a space or a character outside ASCII", wanted="http://host[:port]/path")
     try:
         parts = urlsplit(value)
         port = parts.port

@@ -55,8 +55,9 @@ def parse_plan(doc: Doc, base_dir: Path, environ: Mapping[str, str]) -> PlanFile
     """The plan in a document."""
     top = doc.entries(KEYS["plan"])
     for need in ("suites", "contestants"):
-        if need not in top:
-            raise doc.fail(f"no `{need}`", wanted=f"`{need}:` with at least one entry", got="a plan without")
+        if need not in top or top[need].is_null:
+            at = top.get(need, doc)
+            raise at.fail(f"no `{need}`", wanted=f"`{need}:` with at least one entry", got="a plan without")
     prompts = _prompts(top.get("prompts"))
     where: dict[str, str] = {}
     suites = []
@@ -82,8 +83,10 @@ def parse_plan(doc: Doc, base_dir: Path, environ: Mapping[str, str]) -> PlanFile
             if cast_as[0].kind in ("agent", "policy"):
                 raise value.fail("an agent cannot play a role", wanted="a model, without `agent` or `policy`")
             judges.append(msgspec.structs.replace(cast_as[0], name=role))
-    if not suites or not contestants:
-        raise doc.fail("nothing to run", wanted="at least one suite and one contestant")
+            where.setdefault(f"contestant:{role}", value.where)
+    for name, found in (("suites", suites), ("contestants", contestants)):
+        if not found:
+            raise top[name].fail(f"no {name}", wanted="at least one", got="none")
     plan = Plan(
         suites=tuple(suites),
         contestants=tuple(contestants),
@@ -93,7 +96,7 @@ def parse_plan(doc: Doc, base_dir: Path, environ: Mapping[str, str]) -> PlanFile
         name=top["name"].text() if "name" in top else "",
         caps=_caps(top.get("caps")),
         retry=_retry(top.get("retry")),
-        limits=_limits(top.get("limits")),
+        limits=_limits(top.get("limits"), {c.provider for c in (*contestants, *judges)}),
         concurrency=top["concurrency"].integer(1, 4096) if "concurrency" in top else 64,
         coverage_floor=top["coverage_floor"].number(0, 1) if "coverage_floor" in top else 0.9,
         baseline=_baseline(top.get("baseline"), [c.name for c in contestants]),
@@ -193,12 +196,17 @@ def _retry(doc: Doc | None) -> Retry:
     )
 
 
-def _limits(doc: Doc | None) -> dict[str, ProviderLimit]:
+def _limits(doc: Doc | None, providers: set[str]) -> dict[str, ProviderLimit]:
     if doc is None:
         return {}
     out = {}
     for provider, value in doc.entries().items():
         keys = value.entries(KEYS["limit"])
+        if provider not in providers:
+            raise value.fail(
+                "limits of a provider that nobody uses", wanted=" | ".join(sorted(providers)), got=provider,
+                fix="name one of these, or give a contestant this `provider`",
+            )  # fmt: skip
         rpm, tpm = keys.get("requests_per_minute"), keys.get("tokens_per_minute")
         out[provider] = ProviderLimit(
             concurrency=keys["concurrency"].integer(1, 4096) if "concurrency" in keys else 64,

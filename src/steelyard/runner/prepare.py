@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from steelyard import scorers, tasks
 from steelyard.contestants.base import Ask
-from steelyard.errors import PlanError
+from steelyard.errors import PlanError, UserError
 from steelyard.ledger.base import SuiteData
 from steelyard.runner.base import Prepared, prepared, worst_case
 from steelyard.runner.places import WORKING, check_places, worst_work
@@ -96,9 +96,13 @@ def prepare(file: PlanFile) -> Prepared:
     uses, suites = [], []
     for i, use in enumerate(file.plan.suites):
         suite = tasks.load(use.source, base_dir=file.base_dir, options=use.options)
-        chosen = choose(suite, use, file.plan.seed)
         where = file.where.get(f"suite:{i}", "")
-        scorer = _scorer(use, suite, file, where)
+        try:
+            chosen = choose(suite, use, file.plan.seed)
+            scorer = _scorer(use, suite, file, where)
+        except UserError as e:
+            e.place(where)
+            raise
         shots = any(_prompt_for(c, use, suite).few_shot for c in file.plan.contestants)
         uses.append(
             msgspec.structs.replace(
@@ -118,10 +122,10 @@ def prepare(file: PlanFile) -> Prepared:
                 where=where,
                 fix="give one a `name`",
             )
-    specs = tuple(_pin(spec, file.base_dir) for spec in file.plan.contestants)
-    judges = tuple(_pin(spec, file.base_dir) for spec in file.plan.judges)
+    specs = tuple(_pinned(spec, file) for spec in file.plan.contestants)
+    judges = tuple(_pinned(spec, file) for spec in file.plan.judges)
     plan = msgspec.structs.replace(file.plan, suites=tuple(uses), contestants=specs, judges=judges)
-    ready = prepared(plan, suites)
+    ready = replace(prepared(plan, suites), where=file.where)
     check_places(ready, file.where)
     check_caps(ready, file.where)
     return ready
@@ -146,7 +150,12 @@ def _scorer(use: SuiteUse, suite: tasks.Suite, file: PlanFile, where: str) -> di
                 )
     for spec_of in file.plan.contestants:
         prompt = _prompt_for(spec_of, use, suite)
-        tasks.check_prompt(suite, prompt, f"{file.where.get(f'contestant:{spec_of.name}', where)} prompt")
+        at = file.where.get(f"contestant:{spec_of.name}", where)
+        try:
+            tasks.check_prompt(suite, prompt, f"{at} prompt")
+        except UserError as e:
+            e.place(at)
+            raise
     return scorers.pin(spec, base_dir)
 
 
@@ -176,6 +185,14 @@ class _Pool:
         return self._tasks[i]
 
 
+def _pinned(spec: ContestantSpec, file: PlanFile) -> ContestantSpec:
+    try:
+        return _pin(spec, file.base_dir)
+    except UserError as e:
+        e.place(file.where.get(f"contestant:{spec.name}", ""))
+        raise
+
+
 def _pin(spec: ContestantSpec, base_dir: Path) -> ContestantSpec:
     """Paths made absolute, and a recording named by its content, so that the spec's hash says what was measured."""
     if spec.kind == "agent":
@@ -188,8 +205,9 @@ def _pin(spec: ContestantSpec, base_dir: Path) -> ContestantSpec:
             config["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as e:
             raise PlanError(
-                f"recording of `{spec.name}` cannot be read", where=str(path), got=e.strerror or str(e)
-            ) from None
+                f"recording of `{spec.name}` cannot be read", where=str(path), wanted="a JSONL or CSV file",
+                got=e.strerror or str(e), fix="check the path: it starts from the plan file's folder",
+            ) from None  # fmt: skip
     elif spec.kind == "callable":
         name, _, attribute = str(config["target"]).rpartition(":")
         if name.endswith(".py"):

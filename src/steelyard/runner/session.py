@@ -61,7 +61,7 @@ class Options:
 
 async def begin(ready: Prepared, ledger: Ledger, options: Options) -> RunOutcome:
     """Start a new run of a prepared plan. Raises PlanError, LedgerError."""
-    executor = await _started(ready.plan, options)
+    executor = await _started(ready.plan, options, ready.where)
     try:
         writer = ledger.create_run(ready.plan, ready.suites, name=ready.plan.name)
         keep_trees(ready, writer)
@@ -121,8 +121,8 @@ class _Run:
     state: ResumeState
 
 
-async def _started(plan: Plan, options: Options) -> Executor:
-    executor = options.executor or LocalExecutor(options.environ, options.approver)
+async def _started(plan: Plan, options: Options, where: Mapping[str, str] | None = None) -> Executor:
+    executor = options.executor or LocalExecutor(options.environ, options.approver, where)
     if not isinstance(executor, Works) and any(spec.kind in WORKING for spec in plan.contestants):
         raise PlanError(
             "agents do not run on this executor: their sandboxes are on this machine, and so is their purse",

@@ -208,6 +208,11 @@ def check_prompt(suite: SuiteData, prompt: Prompt, where: str = "prompt") -> Non
             task = suite.task(0)
             known = frozenset(fields_of(task, "", tuple(range(len(task.choices)))))
         template.check(form, known, where)
+        if prompt.template and not template.names_in(form):
+            raise DataError(
+                "a template that shows nothing of the task", where=where, wanted="{input}, or another field",
+                got=form[:80], fix="add {input}",
+            )  # fmt: skip
     if prompt.few_shot < 0:
         raise DataError(
             "a negative number of examples",

@@ -7,6 +7,7 @@ to an unnamed temporary file, which is gone when the process ends, however it en
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import weakref
 from array import array
@@ -138,6 +139,11 @@ def opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:
+        if (scheme := re.search(r"(?:^|/)(https?|ftp|s3|gs|hf):/", str(path))) is not None:
+            raise DataError(
+                "data is not downloaded", where=str(path), wanted="a file on this machine", got=f"{scheme[1]}://",
+                fix="fetch it, and name the file",
+            ) from None  # fmt: skip
         near = sorted(p.name for p in path.parent.glob("*")) if path.parent.is_dir() else []
         raise DataError(
             "no such file",

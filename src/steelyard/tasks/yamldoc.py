@@ -17,6 +17,10 @@ from steelyard.errors import PlanError
 
 _MAX_BYTES = 16 * 2**20
 _MAX_DEPTH = 64
+_TAGS = tuple(
+    f"tag:yaml.org,2002:{t}"
+    for t in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value", "binary")
+)
 _MAX_VALUES = 2_000_000
 
 
@@ -71,6 +75,10 @@ class Doc:
             if key in out:
                 raise at_key.fail(f"`{key}` stands twice", fix="keep one of the two")
             if allowed is not None and key not in allowed:
+                if key == "<<":
+                    raise at_key.fail(
+                        "a merge of mappings", wanted="plain keys", fix="write its keys out here"
+                    )
                 near = difflib.get_close_matches(key, allowed, 1)
                 fix = (
                     f"did you mean `{near[0]}`?"
@@ -125,9 +133,13 @@ class Doc:
 
     def integer(self, low: int = 0, high: int = 2**53) -> int:
         """A whole number in [low, high]."""
-        value = self.number()
-        if value != int(value) or not low <= value <= high:
-            raise self.fail("not a whole number in range", wanted=f"a whole number from {low} to {high}")
+        wanted = f"a whole number from {low} to {high}"
+        try:
+            value = float(self.text().replace("_", ""))
+        except ValueError:
+            raise self.fail("not a whole number", wanted=wanted) from None
+        if not math.isfinite(value) or value != int(value) or not low <= value <= high:
+            raise self.fail("not a whole number in range", wanted=wanted)
         return int(value)
 
     def boolean(self) -> bool:
@@ -182,6 +194,11 @@ def _check_tree(node: yaml.Node, file: str, depth: int, sizes: dict[int, int]) -
         raise PlanError("an alias that contains itself", where=where, fix="write the value out")
     if known is not None:
         return known
+    if not node.tag.startswith(_TAGS):
+        raise PlanError(
+            "a tag, which would make an object", where=where, wanted="a plain value", got=node.tag[:80],
+            fix="leave the tag out",
+        )  # fmt: skip
     sizes[id(node)] = 0
     total = 1
     if isinstance(node, yaml.CollectionNode):

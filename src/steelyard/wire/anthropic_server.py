@@ -13,6 +13,8 @@ from steelyard.wire.faults import fault
 from steelyard.wire.sse import event
 from steelyard.wire.values import Json, decode, encode, items, obj, opaque_items, raw_json, text, whole
 
+_SHALLOW = 500
+"""Characters of JSON that cannot be nested too deep."""
 _KNOWN = frozenset(
     ("model", "messages", "system", "max_tokens", "temperature", "top_p", "stop_sequences", "tools", "stream")
 )
@@ -206,9 +208,12 @@ def _thoughts(reply: Reply) -> list[Json]:
 
 def _input(arguments: str) -> object:
     try:
-        return decode(arguments.encode("utf-8", "replace")) if arguments else {}
+        value = decode(arguments.encode("utf-8", "replace")) if arguments else {}
+        if len(arguments) > _SHALLOW:
+            encode([[[[[[value]]]]]])  # it is written again some levels further down
     except Fault:
         return {"invalid_arguments": arguments}
+    return value
 
 
 def _usage(u: Usage) -> Json:

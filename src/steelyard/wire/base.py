@@ -40,7 +40,8 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where calls go. `secret` and `headers`, which are sent as they are, are not shown by repr and str."""
+    """Where calls go. `secret` and `headers`, which are sent as they are, are not shown by repr and str; nor are
+    `secrets`, what else must not be repeated by a reply or an error."""
 
     base_url: str
     dialect: str = "openai-chat"
@@ -49,6 +50,7 @@ class Endpoint:
     timeout_s: float = 120.0
     connect_timeout_s: float = 10.0
     verify_tls: bool = True
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Delta(Struct, frozen=True, omit_defaults=True):

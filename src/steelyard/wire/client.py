@@ -8,6 +8,7 @@ ends in a `Fault` and the caller decides by its `retryable` and `paid`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -21,6 +22,7 @@ from steelyard.wire.body import MOST_BODY_BYTES
 from steelyard.wire.connection import Sink
 from steelyard.wire.dialects import dialect
 from steelyard.wire.faults import clean, fault
+from steelyard.wire.keys import SHORTEST
 from steelyard.wire.pool import Address, Pool
 
 T_co = TypeVar("T_co", covariant=True)
@@ -59,8 +61,6 @@ class Client:
         self._pool = Pool(self._where, endpoint, max_connections)
         self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
         self._secrets = _secrets(endpoint)
-        # secrets as they look inside JSON text, to search an encoded reply
-        self._needles = tuple(msgspec.json.encode(s)[1:-1] for s in self._secrets)
 
     async def complete(self, request: Request) -> Reply:
         """One call. Raises Fault; its text holds no credential."""
@@ -74,14 +74,7 @@ class Client:
 
     def without_keys(self, reply: Reply) -> Reply:
         """The reply; a key that it repeats is `[key]`."""
-        if self._needles:
-            raw = msgspec.json.encode(reply)
-            if any(n in raw for n in self._needles):
-                # an endpoint that echoes its headers must not carry the key into the ledger
-                for n in self._needles:
-                    raw = raw.replace(n, b"[key]")
-                reply = msgspec.json.decode(raw, type=Reply)
-        return reply
+        return without(reply, self._secrets)
 
     async def exchange(self, http: HttpRequest) -> HttpAnswer:
         """One raw exchange, whatever its status; a key that is echoed is `[key]`. Raises Fault when no whole answer
@@ -136,8 +129,20 @@ class Client:
         )
 
 
+def without(reply: Reply, secrets: Iterable[str]) -> Reply:
+    """The reply; a secret that it repeats is `[key]`: an echo of headers must not carry a key into the ledger."""
+    needles = [msgspec.json.encode(s)[1:-1] for s in secrets]  # as they look inside JSON text
+    if needles:
+        raw = msgspec.json.encode(reply)
+        if any(n in raw for n in needles):
+            for n in needles:
+                raw = raw.replace(n, b"[key]")
+            reply = msgspec.json.decode(raw, type=Reply)
+    return reply
+
+
 def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
-    found = {endpoint.secret} | {
+    found = {endpoint.secret, *endpoint.secrets} | {
         part
         for name, value in endpoint.headers
         if name.lower() in _SECRET_HEADERS or "key" in name.lower() or "token" in name.lower()
@@ -145,8 +150,7 @@ def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
     }
     query = parse_qsl(urlsplit(endpoint.base_url).query)
     found |= {value for name, value in query if "key" in name.lower() or "token" in name.lower()}
-    # a very short "secret" (a local server's dummy key) would tear ordinary words apart
-    return tuple(sorted((s for s in found if len(s) >= 6), key=len, reverse=True))
+    return tuple(sorted((s for s in found if len(s) >= SHORTEST), key=len, reverse=True))
 
 
 class _RawSink:

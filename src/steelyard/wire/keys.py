@@ -62,6 +62,18 @@ class Credential:
     source: str = ""
 
 
+_SECRET_NAME = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+SHORTEST = 6
+"""Characters of a secret that is searched for: a shorter one (a local server's dummy) would tear words apart."""
+
+
+def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The credentials of an environment, by the names of its variables, the longest first: for what runs with all of
+    them, and may repeat one."""
+    found = {v.strip() for k, v in environ.items() if _SECRET_NAME.search(k)}
+    return tuple(sorted((v for v in found if len(v) >= SHORTEST), key=len, reverse=True))
+
+
 _NAME = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 

@@ -21,8 +21,36 @@ NOTHING: Json = {}
 JSON_HEADERS = (("content-type", "application/json"),)
 
 _decoder = msgspec.json.Decoder()
-encode = msgspec.json.Encoder().encode
-"""JSON bytes of plain data."""
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(value: object) -> bytes:
+    """JSON of plain data, in UTF-8. What others wrote and the fast encoder refuses is mended: stray halves of surrogate
+    pairs become U+FFFD, whole numbers keep all digits. Raises Fault `unsupported` for what is nested too deep."""
+    try:
+        return _encode(value)
+    except (ValueError, OverflowError, TypeError, RecursionError):
+        pass
+    # lazy: see decode
+    import json
+
+    try:
+        return json.dumps(mended(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except RecursionError:
+        raise fault("unsupported", "values nested too deep to be written as JSON") from None
+
+
+def mended(value: object) -> object:
+    """The same plain data as every JSON reader takes it: texts `whole`, no number that is none."""
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, dict):
+        return {whole(str(k)): mended(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [mended(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def decode(data: bytes) -> object:
@@ -104,13 +132,7 @@ def raw_json(value: object) -> str:
         return value
     if value is None:
         return ""
-    try:
-        return encode(value).decode()
-    except (ValueError, TypeError, RecursionError):
-        # lazy: see decode
-        import json
-
-        return json.dumps(value)
+    return encode(value).decode()
 
 
 def pusd(value: object) -> int | None:
