@@ -10,10 +10,12 @@ import shutil
 import ssl
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -162,11 +164,35 @@ def test_an_answer_in_any_pieces_is_the_same(pieces: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("coding", "encode"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)]
+    ("coding", "encode"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda b: zlib.compress(b)[2:-4]),
+        ("identity", bytes),
+    ],
 )
 def test_a_coded_answer_is_decoded(coding: str, encode: Callable[[bytes], bytes]) -> None:
     body = encode(BODY)
     assert asyncio.run(once(saying(http(body, headers=f"content-encoding: {coding}\r\n")))).text == "four"
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_a_date_in_retry_after_counts_from_the_servers_date_or_from_now(dated: bool) -> None:
+    ahead = 3600 if dated else 0  # a server whose clock goes wrong, and says so
+    then = formatdate(time.time() + ahead + 30, usegmt=True)
+    headers = f"retry-after: {then}\r\n" + (
+        f"date: {formatdate(time.time() + ahead, usegmt=True)}\r\n" if dated else ""
+    )
+    broken = fault_of(saying(http(b"{}", status="429 Slow", headers=headers)))
+    assert broken.kind == "rate_limited"
+    assert broken.retry_after is not None
+    assert 25 <= broken.retry_after <= 31
+
+
+def test_a_head_over_the_limit_is_refused_however_it_comes() -> None:
+    headers = f"x-long: {'a' * (256 << 10)}\r\n"
+    assert fault_of(saying(http(headers=headers))).kind == "too_large"
 
 
 def test_an_answer_may_end_with_the_connection_and_interim_heads_are_skipped() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steelyard.cli.out import clean, count, data, emit_json, money
-from steelyard.runner.prepare import Renderer, estimate
+from steelyard.runner.estimate import estimate
+from steelyard.runner.prepare import Renderer
 from steelyard.runner.schedule import trial_seed
 from steelyard.schema.message import text_of
 from steelyard.unknown import Unknown
@@ -33,6 +34,9 @@ def print_dry_run(ready: Prepared, n_show: int, *, as_json: bool) -> None:
                     {"name": n, "trials": k, "worst_case_dollars": _dollars(m)}
                     for n, k, m in found.per_contestant
                 ],
+                "judges": [
+                    {"name": n, "calls": k, "worst_case_dollars": _dollars(m)} for n, k, m in found.per_judge
+                ],
                 "suites": suites,
                 "requests": requests,
             }
@@ -49,6 +53,8 @@ def print_dry_run(ready: Prepared, n_show: int, *, as_json: bool) -> None:
         )
     for name, trials, worst in found.per_contestant:
         data(f"contestant {clean(name)}: {count(trials, 'trial')}; {_worst(worst)}")
+    for name, calls, worst in found.per_judge:
+        data(f"judge {clean(name)}: at most {count(calls, 'call')}; {_worst(worst)}")
     for r in requests:
         data("")
         who, task, suite_name = (clean(str(r[key])) for key in ("contestant", "task", "suite"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,15 +19,15 @@ from steelyard.contestants.base import Ask
 from steelyard.errors import PlanError, UserError
 from steelyard.ledger.base import SuiteData
 from steelyard.runner.base import Prepared, prepared, worst_case
-from steelyard.runner.places import WORKING, check_places, worst_work
+from steelyard.runner.places import check_places
 from steelyard.runner.planagents import pin as pin_agent
 from steelyard.runner.planfile import PlanFile
-from steelyard.runner.schedule import derive, trial_seed
+from steelyard.runner.schedule import derive
 from steelyard.schema.contestant import ContestantSpec, Prompt
 from steelyard.schema.plan import SuiteUse
 from steelyard.schema.price import is_free
 from steelyard.schema.task import SuiteHeader, Task
-from steelyard.unknown import Unknown, is_known
+from steelyard.unknown import is_known
 
 MOST_EXAMPLES = 500
 """How many candidates for few-shot examples are kept with a plan."""
@@ -79,16 +79,6 @@ def choose(suite: tasks.Suite, use: SuiteUse, seed: int) -> SuiteData:
             fix="choose another `split`",
         )
     return Subset(suite, indices)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run would do: first requests, attempts, and the most that they can cost and use (picodollars, tokens)."""
-
-    trials: int
-    worst_pusd: int | Unknown
-    worst_tokens: int | Unknown
-    per_contestant: tuple[tuple[str, int, int | Unknown], ...]
 
 
 def prepare(file: PlanFile) -> Prepared:
@@ -270,6 +260,10 @@ class Renderer:
             for u in plan.suites
         ]
 
+    def draws(self, s: int, c: int) -> bool:
+        """True when what is shown differs from trial to trial in more than an order."""
+        return bool(self._prompts[s][c].few_shot)
+
     def __call__(self, s: int, i: int, c: int, seed: int) -> tasks.Rendered:
         """What contestant `c` sees of task `i` of suite `s` in the trial seeded with `seed`."""
         use = self._ready.plan.suites[s]
@@ -290,32 +284,3 @@ def _prompt_for(spec: ContestantSpec, use: SuiteUse, suite: SuiteData) -> Prompt
     if use.prompt is not None:
         return use.prompt
     return Prompt(template=suite.header.prompt)
-
-
-def estimate(ready: Prepared, render: Renderer) -> Estimate:
-    """Worst case over all trials of the plan (at most `at_most` a task), every attempt but retries counted."""
-    plan = ready.plan
-    count = plan.trials.count if plan.trials.until is None else plan.trials.at_most
-    total_p: int | Unknown = 0
-    total_t: int | Unknown = 0
-    rows: list[tuple[str, int, int | Unknown]] = []
-    for c, spec in enumerate(plan.contestants):
-        money: int | Unknown = 0
-        for t in range(ready.n_tasks):
-            s, i = ready.locate(t)
-            data = ready.suites[s]
-            task = data.task(i)
-            shown = render(s, i, c, trial_seed(plan.seed, data.header.version, task.id, 0))
-            ask = Ask(shown.messages, task.id, 0, 0, shown.tools)
-            pusd, tokens = worst_work(spec, task.agentic) if spec.kind in WORKING else worst_case(spec, ask)
-            money = _plus(money, pusd, count)
-            total_t = _plus(total_t, tokens, count)
-        rows.append((spec.name, ready.n_tasks * count, money))
-        total_p = _plus(total_p, money, 1)
-    return Estimate(len(plan.contestants) * ready.n_tasks * count, total_p, total_t, tuple(rows))
-
-
-def _plus(total: int | Unknown, more: int | Unknown, times: int) -> int | Unknown:
-    if not is_known(total):
-        return total
-    return total + more * times if is_known(more) else more

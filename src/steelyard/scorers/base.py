@@ -79,6 +79,8 @@ class Judge(Protocol):
     name: str
     version: str
     roles: tuple[str, ...]
+    calls: tuple[str, ...]
+    """The role of every call that one item can need at the most."""
 
     async def judge(self, item: Item, call: Caller) -> Score:
         """The judgement. Raises the Fault of a call that gave no reply: whoever runs the calls knows what it means."""

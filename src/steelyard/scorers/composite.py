@@ -88,6 +88,9 @@ class CompositeJudge:
         self.version = _version(1, options, parts)
         roles = [r for p in parts.values() if isinstance(p, Judge) for r in p.roles]
         self.roles: tuple[str, ...] = tuple(dict.fromkeys(roles))
+        self.calls: tuple[str, ...] = tuple(
+            r for p in parts.values() if isinstance(p, Judge) for r in p.calls
+        )
 
     async def judge(self, item: Item, call: Caller) -> Score:
         """Score each part in order, and combine."""

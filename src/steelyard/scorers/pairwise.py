@@ -55,6 +55,7 @@ class Pairwise(BaseJudge):
     def __init__(self, options: PairwiseOptions) -> None:
         super().__init__(options)
         self._o = options
+        self.calls = (options.role, options.role)
         require(options.reference, "nothing to compare with", "scorer.reference", "`target` or a field", "")
         different = len(set(options.criteria)) == len(options.criteria) and all(options.criteria)
         require(different, "criteria are wrong", "scorer.criteria", "different names", options.criteria)

@@ -32,6 +32,7 @@ class Panel:
         self.spec: dict[str, object] = msgspec.to_builtins(options)
         self.version = version_of(1, [self.spec, {k: f"{m.name}@{m.version}" for k, m in members.items()}])
         self.roles: tuple[str, ...] = tuple(dict.fromkeys(r for m in members.values() for r in m.roles))
+        self.calls: tuple[str, ...] = tuple(r for m in members.values() for r in m.calls)
         self._minimum = len(members) if options.minimum is None else options.minimum
         require(members, "a panel of nobody", "scorer.of", "at least one judge", options.of)
         fits = 1 <= self._minimum <= len(members)

@@ -58,6 +58,7 @@ class BaseJudge:
         self.spec: dict[str, object] = msgspec.to_builtins(options)
         self.version = version_of(self.code, [self.spec, SYSTEM, self.prompt])
         self.roles: tuple[str, ...] = (options.role,)
+        self.calls: tuple[str, ...] = (options.role,)
         self._options = options
 
     def settled(self, item: Item) -> Score | None:

@@ -45,8 +45,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_at", "_complete", "_eof_ends", "_first", "_free", "_head_bytes", "_headers", "_in_head", "_keep",
-        "_keep_seconds", "_lost", "_parser", "_poisoned", "_sink", "_timer", "_unzip", "_waiter", "connect_ns", "gone",
-        "idle_until", "transport",
+        "_keep_seconds", "_lost", "_may_be_raw", "_named_bytes", "_parser", "_poisoned",
+        "_sink", "_timer", "_unzip", "_waiter", "connect_ns", "gone", "idle_until", "transport",
     )  # fmt: skip
 
     def __init__(self, free: Callable[[Connection], None], lost: Callable[[Connection], None]) -> None:
@@ -64,10 +64,11 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = self._first = self._at = 0
+        self._head_bytes = self._named_bytes = self._first = self._at = 0
         self._in_head = True
         self._complete = self._keep = self._poisoned = self._eof_ends = False
         self._unzip: _Decompress | None = None
+        self._may_be_raw = False
 
     # the client's side
 
@@ -172,6 +173,9 @@ class Connection(asyncio.Protocol):
         """One header."""
         if not self._complete:
             self._headers.append((name, value))
+            self._named_bytes += len(name) + len(value)
+            if self._named_bytes > MOST_HEAD_BYTES:
+                self._fail(fault("too_large", f"the head of the answer is over {MOST_HEAD_BYTES} bytes"))
 
     def on_headers_complete(self) -> None:
         """The head is whole. 1xx heads are skipped."""
@@ -181,16 +185,21 @@ class Connection(asyncio.Protocol):
         if status < 200:
             return
         self._in_head = False
-        framed = False
+        framed = dated = False
         for name, value in self._headers:
             lower = name.lower()
             if lower in (b"content-length", b"transfer-encoding"):
                 framed = True
+            elif lower == b"date":
+                dated = True
             elif lower == b"content-encoding":
                 self._open_coding(value.strip().lower())
             elif lower == b"keep-alive":
                 self._read_keep_alive(value)
         self._eof_ends = not framed
+        if not dated and status >= 400:
+            # what a date in Retry-After counts from, when the server does not say what time it has
+            self._headers.append((b"date", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode()))
         if self._sink is not None:
             self._sink.head(status, self._headers, self._first)
 
@@ -229,6 +238,7 @@ class Connection(asyncio.Protocol):
 
         if coding in (b"gzip", b"x-gzip", b"deflate"):
             self._unzip = zlib.decompressobj(zlib.MAX_WBITS | 32)
+            self._may_be_raw = coding == b"deflate"
         else:
             self._fail(
                 fault("bad_http", f"content-encoding {coding.decode('latin-1')!r}, identity was asked for")
@@ -241,7 +251,15 @@ class Connection(asyncio.Protocol):
         assert self._unzip is not None
         try:
             while data and self._sink is not None and not self._sink.done:
-                plain = self._unzip.decompress(data, 1 << 20)
+                try:
+                    plain = self._unzip.decompress(data, 1 << 20)
+                except zlib.error:
+                    if not self._may_be_raw:
+                        raise
+                    # what many servers call deflate has no zlib header
+                    self._unzip = zlib.decompressobj(-zlib.MAX_WBITS)
+                    plain = self._unzip.decompress(data, 1 << 20)
+                self._may_be_raw = False
                 if plain:
                     self._sink.feed(plain, self._at)
                 data = self._unzip.unconsumed_tail

@@ -207,8 +207,8 @@ def retry_after(headers: dict[str, str]) -> float | None:
     """Seconds that the provider asks to wait, or None. Header names in lower case.
 
     Reads `retry-after-ms`, `retry-after` (seconds or HTTP date) and, without these, the resets of rate limits
-    that are used up. Dates count from the answer's own `date` header, so that skewed clocks do no harm; without
-    it a date is ignored. Never negative, at most a day.
+    that are used up. Dates count from the answer's own `date` header, so that skewed clocks do no harm (the
+    transport puts in the time here when there is none). Never negative, at most a day.
     """
     ms = _number(headers.get("retry-after-ms", ""))
     if ms is not None:
@@ -323,8 +323,8 @@ message can make a 400, 403 or 413 a `context_length` or a `content_policy`, and
 a 4xx that is final into one that is sent again.
 
 How long to wait is read from `retry-after-ms`, `retry-after` (seconds or a date, counted from the answer's own
-`date`), and without these from the resets of rate limits (`x-ratelimit-reset-*`, `anthropic-ratelimit-*-reset`) that
-are used up. It is at most a day.
+`date`, else from the time here), and without these from the resets of rate limits (`x-ratelimit-reset-*`,
+`anthropic-ratelimit-*-reset`) that are used up. It is at most a day.
 
 A stream that breaks after its finish marker (a `finish_reason`, a `stop_reason`, `response.completed`) is a reply:
 nothing of the answer is missing. Its usage may be, and is unknown then.
