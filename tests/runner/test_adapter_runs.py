@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from steelyard import ledger as ledgers
 from steelyard.errors import PlanError
@@ -16,12 +17,13 @@ from steelyard.runner.planfile import read_plan
 from steelyard.runner.prepare import prepare
 from steelyard.runner.session import Options, begin
 from steelyard.sandbox.selfcheck import self_check
+from steelyard.schema.message import text_of
 from steelyard.schema.reply import Reply, Usage
 from steelyard.schema.score import Outcome
 from steelyard.schema.trace import Happened, decode_trace
 from steelyard.testing.agent import bash, scripted, submit
-from steelyard.testing.agentic import fix_task, small_suite
-from steelyard.testing.agents import commands, write_adapter
+from steelyard.testing.agentic import fix_task, small_suite, state_task
+from steelyard.testing.agents import commands, task_tool, write_adapter
 from steelyard.testing.stub import Rule, Stub, StubOptions
 from steelyard.wire.base import Request
 
@@ -38,9 +40,12 @@ def run_plan(
     top: str = "",
     more: str = "",
     rules: tuple[Rule, ...] = (),
+    mcp: bool = True,
 ) -> tuple[Ledger, RunOutcome, Stub]:
     """Run the tiny agent, and the built-in loop with `own`, on the suite in `place`."""
-    write_adapter(place / "tiny.toml")
+    tiny = write_adapter(place / "tiny.toml")
+    if not mcp:
+        tiny.write_text(tiny.read_text().partition("[mcp]")[0])
 
     async def go() -> tuple[Ledger, RunOutcome, Stub]:
         async with Stub(StubOptions(answer=model, rules=rules)) as stub:
@@ -113,8 +118,66 @@ def test_a_provider_that_fails_is_tried_again_and_the_trace_of_the_failure_is_ke
     assert next(e.kind for e in trace.events if isinstance(e, Happened)) == "agent"
 
 
-def test_tasks_with_a_user_or_tools_of_their_own_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_an_agent_without_mcp_is_refused_tasks_with_tools_of_their_own_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
     small_suite(tmp_path / "suite")
     with pytest.raises(PlanError) as caught:
-        run_plan(tmp_path, commands())
+        run_plan(tmp_path, commands(), mcp=False)
     assert "agent: steelyard" in str(caught.value)
+    assert "[mcp]" in str(caught.value)
+
+
+def test_an_agent_does_tasks_with_tools_and_a_user_by_the_tasks_mcp_server(tmp_path: Path) -> None:
+    state_task(tmp_path / "suite" / "t", user=True)
+
+    def model(request: Request) -> Reply:
+        n = sum(m.role == "tool" for m in request.messages)
+        usage = Usage(input_tokens=10, output_tokens=5)
+        if n == 0:
+            told = text_of(request.messages[-1])
+            assert "Please cancel A1." in told
+            assert "`get_order`" in told
+        steps = (
+            lambda: task_tool(request, "get_order", order_id="A1"),
+            lambda: task_tool(request, "cancel_order", order_id="A1"),
+            lambda: task_tool(request, "say_to_user", message="It is done."),
+            lambda: task_tool(request, "say_to_user", message="Are you there?"),
+        )
+        if n < len(steps):
+            call = structs.replace(steps[n](), id=f"c{n}")
+            return Reply(text="", finish="tool_calls", tool_calls=(call,), usage=usage, model=request.model)
+        return Reply(text=text_of(request.messages[-1]), usage=usage, model=request.model)
+
+    ledger, outcome, stub = run_plan(tmp_path, model)
+    assert outcome.status == "complete"
+    row = next(iter(ledger.trials(outcome.run)))
+    assert row.score is not None
+    assert row.score.outcome is Outcome.PASSED
+    trace = decode_trace(ledger.payload(row.trace))
+    used = [e for e in trace.events if isinstance(e, Happened) and e.kind == "task_tool"]
+    assert [e.detail for e in used] == ["get_order", "cancel_order", "say_to_user", "say_to_user"]
+    assert str(used[2].data["result"]).startswith("Thanks.")
+    assert "has left" in str(used[3].data["result"])
+    assert stub.counts.received.total() == 5
+
+
+def test_a_tasks_tools_that_break_are_the_graders_fault_and_no_measurement(tmp_path: Path) -> None:
+    state_task(tmp_path / "suite" / "t")
+    tools = (tmp_path / "suite/t/environment/tools.py").read_text()
+    broken = tools.replace('order["status"] = "cancelled"', "import os; os._exit(3)")
+    (tmp_path / "suite/t/environment/tools.py").write_text(broken)
+
+    def model(request: Request) -> Reply:
+        call = task_tool(request, "cancel_order", order_id="A1")
+        usage = Usage(input_tokens=10, output_tokens=5)
+        return Reply(
+            finish="tool_calls",
+            tool_calls=(structs.replace(call, id=f"c{len(request.messages)}"),),
+            usage=usage,
+        )
+
+    ledger, outcome, _ = run_plan(tmp_path, model, top="retry: {attempts: 1}\n")
+    row = next(iter(ledger.trials(outcome.run)))
+    assert row.ended_by == "grader"
+    assert row.score is None or row.score.outcome is Outcome.UNGRADED

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from steelyard.contestants.agents.adapter import adapter
 from steelyard.contestants.base import Environment, Place, UserScript, UserTurn
 from steelyard.errors import PlanError, SandboxError
 from steelyard.runner.base import Prepared
@@ -137,12 +138,14 @@ def check_places(ready: Prepared, where: Mapping[str, str]) -> None:
                 got=f"kind {spec.kind}",
                 fix="add `agent: steelyard` to it, which puts the model into the built-in harness",
             )
-        if talks and spec.kind == "agent" and spec.harness != "steelyard":
+        if talks and not _takes_tools(spec):
             raise PlanError(
                 f"contestant `{spec.name}` cannot do every task of suite `{talks}`",
                 where=where.get(f"contestant:{spec.name}", ""),
-                wanted="`agent: steelyard`: some tasks have a simulated user, or tools of their own",
+                wanted="`agent: steelyard`, or an adapter with `[mcp]`: some tasks have a simulated user, or tools of "
+                "their own",
                 got=f"agent: {spec.harness}",
+                fix="see `steelyard agents`, or leave these tasks out by `where` or `limit`",
             )
     cast = {judge.name for judge in ready.plan.judges}
     for role, suite_name in roles.items():
@@ -156,6 +159,15 @@ def check_places(ready: Prepared, where: Mapping[str, str]) -> None:
             )
     if works:
         _check_machine(most, name)
+
+
+def _takes_tools(spec: ContestantSpec) -> bool:
+    """Whether a contestant can be given a task's own tools and its user: by MCP where it is a command-line agent."""
+    if spec.kind != "agent" or spec.harness == "steelyard":
+        return True
+    settings = spec.config.get("agent")
+    path = settings.get("adapter") if isinstance(settings, dict) else None
+    return adapter(str(path or spec.harness)).mcp is not None
 
 
 def _check_machine(most: WorkLimits, name: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -37,6 +39,10 @@ command = {json.dumps(command)}
 [transcript]
 path = "{{home}}/record.json"
 shape = "json"
+[mcp]
+[[mcp.files]]
+path = "{{home}}/tools_url"
+text = "{{tools_url}}"
 """,
         encoding="utf-8",
     )
@@ -75,6 +81,25 @@ def shell_call(request: Request, command: str, id: str = "") -> ToolCall:  # noq
                 more = {"description": "a step"} if "description" in fields else {}
                 return ToolCall(id, tool.name, json.dumps({key: command, **more}))
     return ToolCall(id, "sh", json.dumps({"command": command}))
+
+
+def task_tool(request: Request, name: str, **arguments: object) -> ToolCall:
+    """A call of a task's own tool, by whatever name the agent offers it; of an agent without MCP, such as the tiny one,
+    the request that an MCP client would send, as a shell command."""
+    for tool in request.tools:
+        if tool.name == name or re.fullmatch(rf"\w*[^a-z0-9]{re.escape(name)}", tool.name):
+            return ToolCall("", tool.name, json.dumps(arguments))
+    asked = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": name, "arguments": arguments},
+    }
+    program = (
+        "import sys, urllib.request as u; r = u.Request(open('/tmp/home/tools_url').read(), sys.argv[1].encode()); "
+        "print(u.urlopen(r).read().decode())"
+    )
+    return shell_call(request, f"python3 -c {shlex.quote(program)} {shlex.quote(json.dumps(asked))}")
 
 
 def in_order(replies: Sequence[Reply]) -> Callable[[Request], Reply]:

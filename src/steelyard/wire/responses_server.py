@@ -145,7 +145,7 @@ class ResponseStreamEncoder:
                 "type": "function_call",
                 "id": f"fc_{piece.tool}",
                 "call_id": piece.tool_id,
-                "name": piece.tool_name,
+                **_name(piece.tool_name),
             }
             kind = "response.function_call_arguments.delta"
             out += self._piece(f"tool {piece.tool}", {**call, "arguments": ""}, kind, piece.arguments)
@@ -203,10 +203,16 @@ def _output(reply: Reply) -> list[Json]:
         message: Json = {"type": "message", "id": "msg_0", "status": "completed", "role": "assistant"}
         out.append({**message, "content": content})
     out += [
-        {"type": "function_call", "id": f"fc_{i}", "call_id": c.id, "name": c.name, "arguments": c.arguments}
+        {"type": "function_call", "id": f"fc_{i}", "call_id": c.id, **_name(c.name), "arguments": c.arguments}
         for i, c in enumerate(reply.tool_calls)
     ]
     return out
+
+
+def _name(name: str) -> Json:
+    """The name of a call: `space:name` is a tool of a namespace, which a function's own name cannot look like."""
+    space, _, rest = name.rpartition(":")
+    return {"name": rest, "namespace": space} if space else {"name": name}
 
 
 def _response(reply: Reply) -> Json:

@@ -55,6 +55,8 @@ def test_the_widely_used_agents_have_an_adapter_with_its_pages() -> None:
         ("[env]", '[[files]]\npath = "{home}/../x"\ntext = "x"\n[env]', "files.path"),
         ("[env]", "[needs]\nmemory_mib = -1\n[env]", "memory_mib"),
         ("[env]", '[transcript]\npath = "{home}/x"\nshape = "xml"\n[env]', "shape"),
+        ("[env]", '[mcp]\nargs = ["--mcp"]\n[env]', "{tools_url}"),
+        ("[env]", '[[mcp.files]]\npath = "/etc/x"\ntext = "{tools_url}"\n[env]', "files.path"),
         ("[env]", "[env", "not TOML"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
@@ -222,10 +223,12 @@ def test_a_fault_carries_what_was_done_until_then(tmp_path: Path) -> None:
     assert list(unknown["memory_peak"]) == ["unknown"]
 
 
-def test_a_task_with_a_simulated_user_is_not_for_a_command_line_agent(tmp_path: Path) -> None:
+def test_a_task_with_a_simulated_user_is_not_for_an_agent_without_mcp(tmp_path: Path) -> None:
     with pytest.raises(Fault) as caught:
-        Case(tmp_path, place=limited(tmp_path, user=UserScript())).work()
-    assert (caught.value.ended_by, caught.value.kind) == (EndedBy.OPERATOR, "unsupported")
+        place = limited(tmp_path, user=UserScript())
+        Case(tmp_path, adapter="aider", settings={"executable": sys.executable}, place=place).work()
+    assert (caught.value.ended_by, caught.value.kind) == (EndedBy.OPERATOR, "agent_arguments")
+    assert "MCP" in str(caught.value)
 
 
 @pytest.mark.parametrize("task", ["", "x\0y", "\ud800 half", "émoji 🙂\r\n\x1b[31m", "--help", "x" * 120_000])

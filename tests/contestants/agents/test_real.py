@@ -13,17 +13,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.contestants.agents.people import Case
 
 import steelyard
-from steelyard.contestants.base import Place
+from steelyard.contestants.base import Environment, Place, UserScript, UserTurn
 from steelyard.errors import EndedBy
 from steelyard.sandbox.pack import unpack
 from steelyard.sandbox.profile import MIB, Limits
-from steelyard.schema.message import text_of
-from steelyard.schema.reply import Reply
+from steelyard.schema.message import ToolCall, text_of
+from steelyard.schema.reply import Reply, Usage
 from steelyard.schema.trace import Happened
-from steelyard.testing.agents import commands
+from steelyard.testing.agentic import state_task
+from steelyard.testing.agents import commands, task_tool
 from steelyard.testing.stub import StubOptions, stub_thread
 from steelyard.wire.base import Request
 
@@ -173,3 +175,50 @@ def test_mini_swe_agent_does_shipped_tasks_end_to_end(mini: str, tmp_path: Path)
         outcomes = {t["task"]: t["outcome"] for t in json.loads(shown.stdout)}
         assert outcomes == {name: "passed" if name in right else "failed" for name in chosen}
         assert stub.counts.received.total() == 2 * len(chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "dialect", "speaks"),
+    [
+        ("claude-code", "claude", "messages", "anthropic-messages"),
+        ("codex", "codex", "responses", "openai-responses"),
+        ("codex", "codex", "responses", "openai-chat"),
+        ("gemini-cli", "gemini", "chat", "openai-chat"),
+    ],
+)
+def test_the_tools_and_the_user_of_a_task_reach_it_by_mcp(
+    name: str, program: str, dialect: str, speaks: str, tmp_path: Path
+) -> None:
+    usage = Usage(input_tokens=10, output_tokens=5)
+    state_task(tmp_path / "t")
+
+    def model(request: Request) -> Reply:
+        native = speaks == "openai-responses"  # a scripted provider does not read Codex' namespaces
+        if not native and not any(t.name.endswith("cancel_order") for t in request.tools):
+            return Reply(text="a title", usage=usage, model=request.model)
+        n = sum(m.role == "tool" for m in request.messages)
+        steps = (("cancel_order", {"order_id": "A1"}), ("say_to_user", {"message": "It is done."}))
+        if n >= len(steps):
+            return Reply(text="All done.", usage=usage, model=request.model)
+        call = structs.replace(task_tool(request, steps[n][0], **steps[n][1]), id=f"c{n}")
+        if native:
+            call = ToolCall(f"c{n}", f"mcp__task:{steps[n][0]}", json.dumps(steps[n][1]))
+        return Reply(finish="tool_calls", tool_calls=(call,), usage=usage, model=request.model)
+
+    case = Case(
+        tmp_path, dialect, adapter=name, speaks=speaks, settings={"executable": found(program)}, model=model
+    )
+    folder = tmp_path / "t" / "environment"
+    shop = Environment(str(folder), (folder / "database.json").read_bytes())
+    user = UserScript((UserTurn("Please cancel A1."), UserTurn("Thanks.", when="done")))
+    case.place = Place(base=case.base(), limits=Limits(memory=768 * MIB), seconds=200.0, turns=20, environment=shop,
+                       user=user)  # fmt: skip
+    answer, trace = case.work()
+    used = [
+        (e.detail, e.data.get("result"))
+        for e in trace.events
+        if isinstance(e, Happened) and e.kind == "task_tool"
+    ]
+    assert used == [("cancel_order", "done"), ("say_to_user", "Thanks.")], trace.events[-1]
+    assert json.loads(answer.state)["orders"]["A1"]["status"] == "cancelled"
+    assert answer.changes == b"" or not unpack(answer.changes).after

@@ -2,7 +2,8 @@
 
 Placeholders in texts of `run`, `env` and `files`: ``{instruction}``, ``{instruction_file}``, ``{system}``, ``{model}``,
 ``{url}`` (the capturing endpoint, no path), ``{token}`` (a stand-in for a key), ``{executable}``, ``{root}`` (the
-installation), ``{workspace}``, ``{home}``, ``{turns}``. What is put in is not looked at again, and no shell reads it.
+installation), ``{workspace}``, ``{home}``, ``{turns}``; in `mcp` ``{tools_url}``
+(an MCP server of the task's tools). What is put in is not looked at again, and no shell reads it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PLACEHOLDERS = frozenset(
         "workspace",
         "home",
     }
-    | {"turns"}
+    | {"turns", "tools_url"}
 )
 
 
@@ -67,6 +68,15 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Mcp:
+    """How the agent is given an MCP server over HTTP, for tasks with tools of their own: `args` after the command, and
+    `files` (one of a path that is written anyway takes its place)."""
+
+    args: tuple[str, ...] = ()
+    files: tuple[ConfigFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Adapter:
     """One agent. `verified` is the version that our own tests have run, "" for none; `docs` are the pages that its
     command line comes from; `digest` names the file's content."""
@@ -86,6 +96,7 @@ class Adapter:
     reply: str = "model"
     ignore: tuple[str, ...] = ()
     needs: Needs = Needs()
+    mcp: Mcp | None = None
     verified: str = ""
     docs: tuple[str, ...] = ()
     notes: str = ""
@@ -95,11 +106,12 @@ class Adapter:
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "": ("format", "name", "title", "dialect", "verified", "docs", "notes", "install", "run", "env", "files",
-         "transcript", "needs"),
+         "transcript", "needs", "mcp"),
     "install": ("executable", "command", "version", "mounts"),
     "run": ("command", "stdin", "reply", "ignore"),
     "files": ("path", "text"),
     "transcript": ("path", "shape", "answer"),
+    "mcp": ("args", "files"),
     "needs": ("memory_mib", "processes", "tmp_mib", "tmp_inodes"),
 }  # fmt: skip
 
@@ -154,9 +166,6 @@ def parse(data: bytes, where: str) -> Adapter:
             got=str(value.get("format")),
         )
     install, run, needs = (read.table(value, k) for k in ("install", "run", "needs"))
-    files = value.get("files", [])
-    if not isinstance(files, list):
-        raise read.wrong("files", "a list of tables [[files]]", files)
     transcript = read.table(value, "transcript")
     found = Adapter(
         name=read.text(value, "name"),
@@ -168,11 +177,12 @@ def parse(data: bytes, where: str) -> Adapter:
         version=read.texts(install, "version"),
         stdin=read.text(run, "stdin", default=""),
         env=tuple((str(k), read.value("env", k, v)) for k, v in read.table(value, "env", free=True).items()),
-        files=tuple(_file(read, f) for f in files),
+        files=_files(read, value, "files"),
         mounts=read.texts(install, "mounts"),
         transcript=_transcript(read, transcript) if transcript else None,
         reply=read.one_of(run, "reply", ("model", "stdout"), "model"),
         ignore=read.texts(run, "ignore"),
+        mcp=_mcp(read, read.table(value, "mcp")) if "mcp" in value else None,
         needs=Needs(**{k: read.number(needs, k) for k in needs}),
         verified=read.text(value, "verified", default=""),
         docs=read.texts(value, "docs"),
@@ -205,6 +215,20 @@ def _transcript(read: _Reader, value: Mapping[str, object]) -> Transcript:
     if answer and shape != "json":
         raise read.wrong("transcript.answer", 'no answer, or shape = "json"', answer)
     return Transcript(read.text(value, "path"), shape, answer)
+
+
+def _mcp(read: _Reader, value: Mapping[str, object]) -> Mcp:
+    found = Mcp(read.texts(value, "args"), _files(read, value, "mcp.files"))
+    if "{tools_url}" not in " ".join((*found.args, *(f.text for f in found.files))):
+        raise read.wrong("mcp", "{tools_url} in mcp.args or a file of mcp.files", dict(value))
+    return found
+
+
+def _files(read: _Reader, value: Mapping[str, object], key: str) -> tuple[ConfigFile, ...]:
+    files = value.get("files", [])
+    if not isinstance(files, list):
+        raise read.wrong(key, f"a list of tables [[{key}]]", files)
+    return tuple(_file(read, f) for f in files)
 
 
 def _file(read: _Reader, value: object) -> ConfigFile:

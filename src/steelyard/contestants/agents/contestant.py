@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import TypeVar, TypeVarTuple
 
 from steelyard.contestants.agents.adapter import Adapter, adapter
+from steelyard.contestants.agents.desk import Desk
 from steelyard.contestants.agents.install import Installed, find, version_of
 from steelyard.contestants.agents.judge import Agent, Work, judged
 from steelyard.contestants.agents.session import PORT, Order, Session, Setting, roomier, setting
@@ -102,27 +103,43 @@ class AgentContestant:
         if self._client is None or self._installed is None:
             raise RuntimeError("open the contestant first")
         place = ask.place or Place()
-        order = self._order(ask, place)
+        desk = Desk(place, purse, ask.seed) if Desk.wanted(place) else None
+        async with self._boxes:
+            try:
+                return await self._attempt(ask, place, purse, desk)
+            finally:
+                if desk is not None:
+                    await asyncio.shield(desk.aclose())
+
+    async def _attempt(self, ask: Ask, place: Place, purse: Purse, desk: Desk | None) -> Answer:
+        """One attempt, the desk of the task opened for it."""
+        assert self._client is not None
+        assert self._installed is not None
+        if desk is not None:
+            await desk.open()
+        order = self._order(ask, place, "" if desk is None else desk.told)
         extra = {str(k): str(v) for k, v in _table(self._settings, "env").items()}
         ready = setting(self.adapter, self._installed, order, extra, _texts(self._settings, "args"))
-        async with self._boxes:
-            started = time.time_ns()
-            listen = (PORT, Gate.port) if place.hosts else (PORT,)
-            box = await self._thread(_open, place, self.adapter, listen, self._installed.mounts)
-            session = Session(box, place)
+        started = time.time_ns()
+        listen = (PORT, Gate.port) if place.hosts else (PORT,)
+        box = await self._thread(_open, place, self.adapter, listen, self._installed.mounts)
+        session = Session(box, place)
+        try:
+            capture = Capture(self._client, self._terms(place), purse)
+            if desk is not None:
+                capture.offer(desk.tools)
+            await capture.start(box.listeners[PORT])
             try:
-                capture = Capture(self._client, self._terms(place), purse)
-                await capture.start(box.listeners[PORT])
-                try:
-                    result = await self._run(session, capture, ready, place)
-                finally:
-                    await capture.aclose(linger_s=LINGER_S)
-                await self._thread(session.close)
-                return await self._thread(
-                    judged, Work(self._agent(), session, capture, result, ready, place, started)
-                )
+                result = await self._run(session, capture, ready, place)
             finally:
-                await asyncio.shield(self._thread(box.release))
+                await capture.aclose(linger_s=LINGER_S)
+            await self._thread(session.close)
+            answer = await self._thread(
+                judged, Work(self._agent(), session, capture, result, ready, place, started)
+            )
+            return answer if desk is None else replace(answer, state=await desk.state())
+        finally:
+            await asyncio.shield(self._thread(box.release))
 
     def _agent(self) -> Agent:
         said = self._version if is_known(self._version) else ""
@@ -147,14 +164,7 @@ class AgentContestant:
             context_tokens=context if isinstance(context, int) else None,
         )
 
-    def _order(self, ask: Ask, place: Place) -> Order:
-        if place.user is not None or place.environment is not None:
-            raise Fault(
-                "the task has a simulated user or tools of its own, which a command-line agent cannot be given",
-                ended_by=EndedBy.OPERATOR,
-                kind="unsupported",
-                paid=False,
-            )
+    def _order(self, ask: Ask, place: Place, more: str) -> Order:
         if any(
             isinstance(p, ImagePart)
             for m in ask.messages
@@ -169,7 +179,8 @@ class AgentContestant:
             )
         system = "\n\n".join(text_of(m) for m in ask.messages if m.role == "system")
         told = "\n\n".join(text_of(m) for m in ask.messages if m.role != "system")
-        return Order(told, system, self.spec.model, place.turns, place.workdir)
+        told = f"{told}\n\n{more}" if more else told
+        return Order(told, system, self.spec.model, place.turns, place.workdir, bool(more))
 
     async def _run(self, session: Session, capture: Capture, ready: Setting, place: Place) -> Result:
         """Run the agent; when no further call can be answered it has `GRACE_S` to end by itself."""

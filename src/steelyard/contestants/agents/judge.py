@@ -112,6 +112,8 @@ def _ended(work: Work, changes: bytes) -> tuple[EndedBy, str]:
         raise Fault(f"the sandbox: {result.fault}", ended_by=EndedBy.SANDBOX, kind="sandbox", paid=None)
     if capture.cap is not None:
         raise capture.cap
+    if capture.tools is not None and capture.tools.fault is not None:
+        raise capture.tools.fault
     if capture.limit:
         return EndedBy.BUDGET, capture.limit
     broken = capture.last_fault

@@ -33,13 +33,15 @@ _MOST_TRANSCRIPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an agent is told: the task, a system text, the model's name, the most turns it has, and where it works."""
+    """What an agent is told: the task, a system text, the model's name, the most turns it has, where it works, and
+    whether the task has tools of its own."""
 
     instruction: str
     system: str
     model: str
     turns: int
     workspace: str = "/workspace"
+    tools: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,23 @@ def setting(
         "workspace": order.workspace,
         "home": HOME,
         "turns": str(order.turns),
+        "tools_url": f"http://127.0.0.1:{PORT}/mcp",
     }
-    argv = tuple(str(fill(a, values)) if a != "{turns}" else str(order.turns) for a in (*what.run, *args))
+    mcp = what.mcp if order.tools else None
+    if order.tools and mcp is None:
+        raise _unfit(
+            f"{what.title} takes no MCP server, which the tools and the user of this task are reached by"
+        )
+    written = {f.path: f.text for f in (*what.files, *(mcp.files if mcp else ()))}
+    command = (*what.run, *(mcp.args if mcp else ()), *args)
+    argv = tuple(str(fill(a, values)) if a != "{turns}" else str(order.turns) for a in command)
     if sum(len(a.encode("utf-8", "replace")) for a in argv) > _MOST_ARGUMENTS:
         raise _unfit(
             f"the task is too long for the command line of {what.title}; an adapter can pass it by run.stdin or "
             "{instruction_file}"
         )
     files = [(f"{HOME}/instruction.md", instruction)]
-    files += [(str(fill(f.path, values)), str(fill(f.text, values))) for f in what.files]
+    files += [(str(fill(path, values)), str(fill(text, values))) for path, text in written.items()]
     given = {**{k: str(fill(v, values)) for k, v in what.env}, **extra}
     return Setting(
         argv,

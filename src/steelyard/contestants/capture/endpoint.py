@@ -16,10 +16,12 @@ from steelyard.contestants.base import Purse, Ticket
 from steelyard.contestants.capture.bound import InputBound
 from steelyard.contestants.capture.edit import Asked, Rules, read, sound
 from steelyard.contestants.capture.forward import Scrub, Tee, WithoutUsage, fault_of, filtered
-from steelyard.contestants.capture.meter import LimitReached, Meter, Share
+from steelyard.contestants.capture.meter import LimitReached, Meter, Share, which_limit
+from steelyard.contestants.capture.namespaces import flat, named
 from steelyard.contestants.capture.paths import DOWN, Route, listing, passed_up, query_up, route
 from steelyard.contestants.capture.record import Recorder
 from steelyard.contestants.capture.said import messages_of, tools_of
+from steelyard.contestants.capture.tasktools import TaskTools
 from steelyard.contestants.capture.translate import chunked, own_words, spoken_by, streamed, translated
 from steelyard.errors import EndedBy, Fault
 from steelyard.schema.price import Price, cost_pusd
@@ -74,6 +76,8 @@ class Capture:
 
     def __init__(self, client: Client, terms: Terms, purse: Purse) -> None:
         self._client, self._terms, self._purse = client, terms, purse
+        self.tools: TaskTools | None = None
+        """The task's own tools, when it has some."""
         self.recorder = Recorder()
         self.limit = ""
         """Which limit of the trial was reached: turns, tokens or money."""
@@ -92,6 +96,12 @@ class Capture:
         self._tasks: set[asyncio.Task[Reply]] = set()
         self._server = Server(self._handle, max_body=MOST_BODY, on_error=self._told)
         self._server.most_connections, self._server.most_buffered = MOST_CONNECTIONS, MOST_BUFFERED
+
+    def offer(self, tools: TaskTools) -> None:
+        """Serve the task's own tools too. When they break, the trial is over."""
+        tools.note = lambda kind, words, data: self.recorder.happened(kind, words, time.time_ns(), data)
+        tools.broke = self.over.set
+        self.tools = tools
 
     async def start(self, sock: socket.socket) -> None:
         """Serve a listening socket, which stays the caller's to close."""
@@ -125,6 +135,8 @@ class Capture:
                 return Outgoing(body=listing(found, self._terms.rules.model))
             case "hello":
                 return Outgoing(body=b"{}")
+            case "tools" if self.tools is not None:
+                return await self.tools.answer(incoming)
         self._refused("path")
         self.recorder.happened("other_path", f"{incoming.method} {incoming.path}"[:300], time.time_ns())
         return self._error(found.dialect, fault("not_found", f"no such path here: {incoming.path[:200]}"))
@@ -199,7 +211,7 @@ class Capture:
     def _not_sent(self, asked: Asked, broken: Fault) -> Outgoing:
         """The purse or the translation said no."""
         if broken.kind == "budget":
-            return self._over_limit(asked, _which(broken))
+            return self._over_limit(asked, which_limit(broken))
         self._refused(broken.kind)
         if broken.ended_by is EndedBy.OPERATOR and broken.kind != "unsupported":
             self.cap = self.cap or broken
@@ -250,7 +262,7 @@ class Capture:
             headers = passed_up(incoming.headers)
             parser = speaks.parser(Request(self._terms.rules.model, (), stream=asked.stream))
             return (HttpRequest("POST", path, headers, asked.body(output)), parser), ()
-        request = spoken_by(asked.dialect).decode_request(encode(asked.value))
+        request = spoken_by(asked.dialect).decode_request(encode(flat(asked.value)))
         request, dropped = translated(request, target, output)
         return (speaks.encode(request), speaks.parser(request)), dropped
 
@@ -316,7 +328,7 @@ class Capture:
         if broken is not None:
             return self._error(call.asked.dialect, broken)
         if not call.asked.stream:
-            return Outgoing(body=spoken.encode_reply(own_words(task.result())))
+            return Outgoing(body=spoken.encode_reply(own_words(named(task.result(), call.asked.value))))
         return Outgoing(body=chunked(self._said(call, task)), content_type=_SSE)
 
     def _said(self, call: _Call, task: asyncio.Task[Reply]) -> list[bytes]:
@@ -324,7 +336,7 @@ class Capture:
         spoken, request = spoken_by(call.asked.dialect), Request(self._terms.rules.model, (), stream=True)
         if task.cancelled() or task.exception() is not None:
             return [spoken.stream(request, Reply(model=request.model)).error(fault_of(task))]
-        return list(streamed(spoken, request, own_words(task.result())))
+        return list(streamed(spoken, request, own_words(named(task.result(), call.asked.value))))
 
     async def _waiting(self, call: _Call, task: asyncio.Task[Reply]) -> AsyncIterator[bytes]:
         """Comments, so that nobody on the way gives up, until there is something to say."""
@@ -389,8 +401,3 @@ class Capture:
         self.recorder.totals.unknown_cost += 1
         self.recorder.totals.unknown_usage += 1
         self.recorder.happened("call_lost", "the agent went away before the answer ended", time.time_ns())
-
-
-def _which(broken: Fault) -> str:
-    """The limit that a purse names."""
-    return next((w for w in ("tokens", "turns", "money") if w in str(broken)), "money")

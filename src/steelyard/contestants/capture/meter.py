@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 
 from steelyard.contestants.capture.bound import InputBound
+from steelyard.errors import Fault
 from steelyard.schema.price import Price, worst_case_pusd
 from steelyard.unknown import is_known
 
@@ -91,3 +92,8 @@ class Meter:
                 return "money"
         worst = worst_case_pusd(self._price, tokens_in, granted * choices)
         return Share(tokens_in + granted * choices, granted, worst if is_known(worst) else None)
+
+
+def which_limit(broken: Fault) -> str:
+    """The limit of a trial that a purse's refusal names."""
+    return next((w for w in ("tokens", "turns", "money") if w in str(broken)), "money")

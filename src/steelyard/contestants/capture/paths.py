@@ -9,7 +9,7 @@ from typing import Literal
 from steelyard.wire.serve import Incoming
 from steelyard.wire.values import Json, encode
 
-What = Literal["call", "count", "models", "hello", "other"]
+What = Literal["call", "count", "models", "hello", "tools", "other"]
 
 _TRIMMED = r"^/+(?:v1(?:beta\d*|alpha)?/+)*"
 # a base URL may end in /v1 or not, and some programs add it a second time
@@ -40,6 +40,8 @@ def route(incoming: Incoming) -> Route:
     """Which request this is."""
     path = re.sub(_TRIMMED, "", incoming.path).rstrip("/")
     anthropic = "anthropic-version" in incoming.headers
+    if path == "mcp":
+        return Route("tools")
     if incoming.method == "POST":
         if path in _CALLS:
             return Route("call", _CALLS[path])
