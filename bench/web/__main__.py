@@ -30,7 +30,12 @@ from bench.web import inspect_log
 from bench.web.ledger import make
 
 PAGES = ("/runs", "/runs/last", "/runs/last/grid", "/runs/last/grid?sort=disagreement&dir=down", "/runs/last/task?t=17",
-         "/runs/last/diff", "/runs/last/failures")  # fmt: skip
+         "/runs/last/diff", "/runs/last/failures", "/runs/last/conditions", "/runs/last/conditions?by=size&by=kind",
+         "/runs/last/pareto", "/runs/last/pareto?axis=seconds", "/runs/last/latency",
+         "/runs/last/latency?by=contestant&metric=first", "/runs/last/ratings", "/runs/last/trace?c=0&t=17&k=0",
+         "/runs/last/score?c=0&t=17&k=0", "/trend", "/arena")  # fmt: skip
+SHAPES = {"million": (20, 200, 10), "million_of_many_tasks": (4, 4, 1)}
+"""Contestants, trials a task, repeats: the same number of trials as few tasks with repeats, and as many without."""
 CHROMIUM = shutil.which("chromium")
 
 
@@ -208,11 +213,14 @@ def main() -> int:
     found: dict[str, object] = {"machine": machine()}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        place = given.ledger or folder / "million"
-        if given.ledger is None:
-            make(place, "million", 20, max(1, given.trials // 200), 10)
-        print(f"{given.trials:,} trials", flush=True)
-        found["million"] = million(place)
+        for name, (contestants, each, repeats) in SHAPES.items():
+            if given.ledger is not None and name != "million":
+                continue
+            place = given.ledger or folder / name
+            if given.ledger is None:
+                make(place, name, contestants, max(1, given.trials // each), repeats)
+            print(f"{given.trials:,} trials, {name}", flush=True)
+            found[name] = million(place)
         if CHROMIUM and given.samples:
             print(f"{given.samples:,} samples", flush=True)
             found["beside_inspect"] = beside_inspect(folder, given.samples)

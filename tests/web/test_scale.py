@@ -43,6 +43,28 @@ def test_a_million_trials_stay_within_the_budget(tmp_path: Path) -> None:
     assert peak < 300, f"{peak} MB"
 
 
+EVERY = ("/runs", "/runs/last", "/runs/last/grid", "/runs/last/task?t=1", "/runs/last/diff", "/runs/last/failures",
+         "/runs/last/conditions", "/runs/last/pareto", "/runs/last/latency", "/runs/last/ratings", "/trend", "/arena")  # fmt: skip
+
+
+def test_a_walk_through_every_page_of_many_tasks_stays_within_the_memory(tmp_path: Path) -> None:
+    make(tmp_path, "wide", 4, 50_000, 1)
+    found, peak = costs(tmp_path, EVERY)
+    assert max(found.values()) < 3000, found
+    assert peak < 250, f"{peak} MB"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(20, 5_000, 10), (10, 100_000, 1), (4, 250_000, 1)])
+def test_a_walk_through_every_page_of_a_million_trials_stays_within_the_memory(
+    tmp_path: Path, shape: tuple[int, int, int]
+) -> None:
+    make(tmp_path, "million", *shape)
+    found, peak = costs(tmp_path, EVERY)
+    assert max(found.values()) < 5000, found
+    assert peak < 300, f"{peak} MB"
+
+
 def test_ten_readers_at_once_do_not_multiply_the_memory(tmp_path: Path) -> None:
     make(tmp_path, "large", 10, 2_000, 5)
     port = free_port()

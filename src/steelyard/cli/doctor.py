@@ -51,7 +51,9 @@ def look_over(source: Source) -> Diagnosis:
 
     table = load_table(source)
     if table is not None and is_votes(table):
-        return diagnose_votes(votes_of(source)[0])
+        votes = votes_of(source)
+        if votes is not None:
+            return diagnose_votes(votes)
     try:
         found = diagnose(load(source, amounts=True))
     except DataError as e:

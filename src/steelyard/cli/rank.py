@@ -60,28 +60,31 @@ class Options:
 def command(**options: object) -> None:
     """Rank contestants from SOURCE: votes (model_a, model_b, winner), or results compared task by task."""
     # lazy: numpy and scipy are needed only now
-    from steelyard.decide.ranking import ranking
+    from steelyard.decide.ranking import ranking, ranking_of_results
     from steelyard.stats.ratings import RatingOptions
 
     source, own = split_source(options)
     o = Options(**own)  # type: ignore[arg-type] # click checked them
-    votes, sides = votes_of(source, o.feature, quarantined=o.quarantined)
+    votes = votes_of(source, o.feature, quarantined=o.quarantined)
     how = RatingOptions(
-        position=o.position, sides_known=o.sides_known and sides, cluster=o.cluster, level=o.level, ridge=o.ridge  # type: ignore[arg-type] # click.Choice
+        position=o.position, sides_known=o.sides_known, cluster=o.cluster, level=o.level, ridge=o.ridge  # type: ignore[arg-type] # click.Choice
     )  # fmt: skip
-    found = ranking(votes, how, anchor=o.anchor, seed=o.seed)
+    if votes is None:
+        say("no votes: contestants are compared task by task")
+        if o.feature:
+            say(f"not used: --feature {o.feature[0]} (a task's results have no style)")
+        found = ranking_of_results(load(source), how, anchor=o.anchor, seed=o.seed)
+    else:
+        found = ranking(votes, how, anchor=o.anchor, seed=o.seed)
     if o.as_json:
         emit_json(found)
     else:
         data(rank_text(found))
 
 
-def votes_of(
-    source: Source, features: tuple[str, ...] = (), *, quarantined: bool = False
-) -> tuple[Votes, bool]:
-    """The votes of SOURCE, and whether their sides mean anything."""
+def votes_of(source: Source, features: tuple[str, ...] = (), *, quarantined: bool = False) -> Votes | None:
+    """The votes of SOURCE; None when it holds results."""
     # lazy: numpy and scipy are needed only now
-    from steelyard.decide.ranking import votes_of_results
     from steelyard.errors import RowsError
     from steelyard.ledger.tables import feature_columns, is_votes, located, votes_columns
     from steelyard.stats.ratings_votes import votes
@@ -89,8 +92,7 @@ def votes_of(
     table = load_table(source, quarantined=quarantined)
     rename = dict(pair(c, "--column") for c in source.column)
     if table is None or not (is_votes(table) or {"model_a", "winner"} & set(rename)):
-        say("no votes: contestants are compared task by task")
-        return votes_of_results(load(source)), False
+        return None
     for note in table.notes:
         say(note)
     found = votes_columns(table, rename)
@@ -107,4 +109,4 @@ def votes_of(
                      features=feature_columns(table, features) or None)  # fmt: skip
     except RowsError as e:
         raise located(e, table) from e
-    return read, True
+    return read

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.decide.results import Results
+from steelyard.stats.base import IntArray
 from steelyard.stats.bounds import CoverageBounds, coverage_bounds
 from steelyard.unknown import Unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """`share` = graded / (trials + missing). `bounds` is the score read three ways; Unknown for unbounded
-    scores."""
+class Counted:
+    """`share` = graded / (trials + missing)."""
 
     contestant: str
     trials: int
@@ -26,7 +26,6 @@ class Coverage:
     missing: int
     missing_tasks: int
     share: float
-    bounds: CoverageBounds | Unknown
 
     @property
     def sentence(self) -> str:
@@ -36,19 +35,42 @@ class Coverage:
         return f"{self.contestant}: {self.graded} of {planned} trials graded ({self.share:.1%}){lacking}"
 
 
-def coverage(results: Results, *, level: float = 0.95) -> tuple[Coverage, ...]:
-    """One `Coverage` a contestant, in order of appearance.
+@dataclass(frozen=True, slots=True)
+class Coverage(Counted):
+    """The counts, and in `bounds` the score read three ways; Unknown for unbounded scores."""
+
+    bounds: CoverageBounds | Unknown
+
+
+def counted(contestant: str, trials: IntArray, graded: IntArray) -> Counted:
+    """The counts of one contestant from its trials and graded trials a task, shape (tasks,).
 
     A missing task counts as the median number of trials that the contestant has on its tasks.
     """
+    absent = int(np.sum(trials == 0))
+    missing = absent * int(np.median(trials[trials > 0])) if absent < trials.size else 0
+    n, good = int(trials.sum()), int(graded.sum())
+    return Counted(contestant, n, good, missing, absent, good / (n + missing) if n else 0.0)
+
+
+def counts(results: Results) -> tuple[Counted, ...]:
+    """One `Counted` a contestant, in order of appearance: `coverage` without the bounds."""
+    size = results.task.size
     found = []
-    clusters = results.cluster
     for place, name in enumerate(results.names):
         mine = results.contestant.index == place
-        per_task = np.bincount(results.task.index[mine], minlength=results.task.size)
-        absent = int(np.sum(per_task == 0))
-        missing = absent * int(np.median(per_task[per_task > 0]))
-        trials, graded = int(mine.sum()), int((mine & results.graded).sum())
+        trials = np.bincount(results.task.index[mine], minlength=size)
+        graded = np.bincount(results.task.index[mine & results.graded], minlength=size)
+        found.append(counted(name, trials, graded))
+    return tuple(found)
+
+
+def coverage(results: Results, *, level: float = 0.95) -> tuple[Coverage, ...]:
+    """One `Coverage` a contestant, in order of appearance."""
+    found = []
+    clusters = results.cluster
+    for place, one in enumerate(counts(results)):
+        mine = results.contestant.index == place
         bounds: CoverageBounds | Unknown = Unknown("scores have no bounds")
         if results.bounds is not None:
             bounds = coverage_bounds(
@@ -59,5 +81,6 @@ def coverage(results: Results, *, level: float = 0.95) -> tuple[Coverage, ...]:
                 level=level,
                 bounds=results.bounds,
             )
-        found.append(Coverage(name, trials, graded, missing, absent, graded / (trials + missing), bounds))
+        shared = (one.contestant, one.trials, one.graded, one.missing, one.missing_tasks, one.share)
+        found.append(Coverage(*shared, bounds))
     return tuple(found)

@@ -62,8 +62,8 @@ def matrix(
         if not at.size:
             continue
         part = {k: [c.labels[i] for i in c.index[at]] for k, c in columns.items()}
-        tasks = results.task.index[at].tolist()
-        clusters = None if results.cluster is None else results.cluster.index[at].tolist()
+        tasks = results.task.index[at]
+        clusters = None if results.cluster is None else results.cluster.index[at]
         found = condition_matrix(results.score[at], tasks, part, clusters=clusters, options=options)
         by_key = {c.key: c for c in found.cells}
         again = (

@@ -14,9 +14,11 @@ import numpy as np
 from steelyard.decide.pilot import task_sums
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
-from steelyard.stats.base import Estimate, nested
+from steelyard.stats.base import Estimate, IntArray, nested
 from steelyard.stats.ratings import RatingOptions, rate
 from steelyard.stats.ratings_ranks import Rank, rank_intervals
+from steelyard.stats.ratings_result import Ratings
+from steelyard.stats.ratings_tasks import rate_tasks, table_of_means
 from steelyard.stats.ratings_votes import Votes, votes_from_codes
 from steelyard.unknown import Unknown
 
@@ -49,7 +51,25 @@ def ranking(
 ) -> Ranking:
     """Rate and rank. `anchor` fixes one contestant at 1000. Raises DataError for tables that cannot be
     rated."""
-    fitted = rate(votes, options)
+    return _ranked(rate(votes, options), anchor, seed)
+
+
+def ranking_of_results(
+    results: Results, options: RatingOptions | None = None, *, anchor: str = "", seed: int = 0
+) -> Ranking:
+    """Rank contestants compared task by task: on every task that two have, the higher mean wins, equal means tie.
+
+    Sides mean nothing here. Votes of one task (one cluster) are clustered as one prompt. How far apart the means are
+    is not used: `decide.compare` does. The figures are `ranking`'s over `votes_of_results`, in less memory.
+    """
+    if len(results.names) < 2:
+        raise DataError("only one contestant", where=results.source, wanted="two or more to rank")
+    means = [task_sums(results, name).means for name in results.names]
+    table = table_of_means(means, _units(results), results.names)
+    return _ranked(rate_tasks(table, replace(options or RatingOptions(), sides_known=False)), anchor, seed)
+
+
+def _ranked(fitted: Ratings, anchor: str, seed: int) -> Ranking:
     if anchor:
         fitted.index(anchor)
     elo = {r.name: r for r in fitted.elo(anchor=anchor or None)}
@@ -71,9 +91,7 @@ def votes_of_results(results: Results) -> Votes:
     if len(results.names) < 2:
         raise DataError("only one contestant", where=results.source, wanted="two or more to rank")
     sums = [task_sums(results, name) for name in results.names]
-    unit = np.arange(results.task.size)
-    if results.cluster is not None:
-        unit = nested(results.task, results.cluster)
+    unit = _units(results)
     a, b, outcome, prompt = [], [], [], []
     for i, j in itertools.combinations(range(len(sums)), 2):
         both = (sums[i].counts > 0) & (sums[j].counts > 0)
@@ -85,3 +103,9 @@ def votes_of_results(results: Results) -> Votes:
         prompt.append(unit[both])
     table = votes_from_codes(np.concatenate(a), np.concatenate(b), np.concatenate(outcome), results.names)
     return replace(table, prompt=np.concatenate(prompt).astype(np.int32))
+
+
+def _units(results: Results) -> IntArray:
+    if results.cluster is None:
+        return np.arange(results.task.size)
+    return nested(results.task, results.cluster)

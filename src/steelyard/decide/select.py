@@ -15,20 +15,20 @@ seconds: Student's t over tasks.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steelyard.decide.compare import pairs_of
-from steelyard.decide.coverage import coverage
+from steelyard.decide.coverage import Counted, counts
 from steelyard.decide.front import FrontPoint, front
 from steelyard.decide.objective import Limit, Stage
-from steelyard.decide.pilot import mean_cost, split_of
+from steelyard.decide.pilot import mean_cost, split_of, task_sums
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
-from steelyard.stats.base import Estimate, Figure, Interval
+from steelyard.stats.base import Coded, Estimate, Figure, Interval, codes, nested
 from steelyard.stats.clusters import clustered_rate
-from steelyard.stats.paired import PairedOptions, compare_pairs
+from steelyard.stats.paired import PairedOptions, TaskPairs, mean_difference
 from steelyard.stats.planning import Goal, tasks_needed
 from steelyard.stats.twolevel import two_level
 from steelyard.unknown import Unknown, is_known
@@ -134,8 +134,14 @@ def select(results: Results, stages: tuple[Stage, ...], *, seed: int = 0) -> Sel
     return Selection(choices, _total(choices))
 
 
-def choose(results: Results, stage: Stage, *, seed: int = 0) -> StageChoice:
-    """The choice of one stage."""
+def choose(
+    results: Results, stage: Stage, *, seed: int = 0, covered: Sequence[Counted] | None = None
+) -> StageChoice:
+    """The choice of one stage.
+
+    Of a table whose rows are tasks' means (`results_of_cells`) `covered` says how many trials were planned and graded:
+    the coverage floor is held against it. It must be of the same rows, so not with `where`.
+    """
     table = results.where(stage.where) if stage.where else results
     if stage.contestants:
         table = table.of(stage.contestants)
@@ -149,7 +155,9 @@ def choose(results: Results, stage: Stage, *, seed: int = 0) -> StageChoice:
         )
     metric = "seconds" if objective.prefer == "fastest" else "cost"
     alpha = (1.0 - objective.confidence) / len(table.names)
-    candidates = tuple(_candidate(table, name, stage, alpha) for name in table.names)
+    known = {c.contestant: c for c in (counts(table) if covered is None else covered)}
+    pairs = _Differences(table, alpha) if objective.within is not None else None
+    candidates = tuple(_candidate(table, known[name], stage, pairs, alpha) for name in table.names)
     order = _preference(candidates, stage)
     sufficient = [c for c in order if c.standing is Standing.SUFFICIENT]
     chosen: str | Unknown = Unknown("nobody is shown to be sufficient")
@@ -171,13 +179,44 @@ def choose(results: Results, stage: Stage, *, seed: int = 0) -> StageChoice:
     )  # fmt: skip
 
 
-def _candidate(table: Results, name: str, stage: Stage, alpha: float) -> Candidate:
+class _Differences:
+    """The paired difference of each two contestants over the tasks that both have: tasks' means are made once."""
+
+    def __init__(self, table: Results, alpha: float) -> None:
+        self._how = PairedOptions(level=1.0 - 2.0 * alpha, bounds=table.bounds)
+        self._sums = {name: task_sums(table, name) for name in table.names}
+        self._means = {name: s.means for name, s in self._sums.items()}
+        self._unit = np.arange(table.task.size)
+        if table.cluster is not None:
+            self._unit = nested(table.task, table.cluster)
+        self.names = tuple(name for name in table.names if self._sums[name].counts.any())
+
+    def of(self, baseline: str, contestant: str) -> Estimate:
+        """Contestant less baseline. Raises DataError when they share no task."""
+        a, b = self._sums[baseline].counts, self._sums[contestant].counts
+        both = (a > 0) & (b > 0)
+        n = int(both.sum())
+        if not n:
+            raise DataError(f"no task has a score of both {baseline} and {contestant}")
+        tasks = Coded(np.arange(n), range(n))
+        cluster = codes(self._unit[both], "cluster")
+        trials = a[both] + b[both]
+        dropped = int(((a > 0) | (b > 0)).sum()) - n
+        one, two = self._means[baseline][both], self._means[contestant][both]
+        single = bool((trials == 2).all())
+        pairs = TaskPairs(tasks, one, two, cluster, int(trials.sum()), single, dropped)
+        return mean_difference(pairs, self._how)
+
+
+def _candidate(
+    table: Results, covered: Counted, stage: Stage, pairs: _Differences | None, alpha: float
+) -> Candidate:
+    name = covered.contestant
     mine = table.contestant.index == table.names.index(name)
     rows = mine & table.graded
     seconds = _mean_of(table.seconds, rows)
     money = mean_cost(table, name)
     cost: Figure = Unknown("no cost is known") if money is None else money
-    covered = next(c for c in coverage(table) if c.contestant == name)
     if covered.graded == 0 or covered.share < stage.coverage:
         none = Unknown("too few trials are graded")
         blank = Estimate(none, none, none, "none", covered.graded, 0, 0)
@@ -188,8 +227,10 @@ def _candidate(table: Results, name: str, stage: Stage, alpha: float) -> Candida
     quality = two_level(
         table.score[rows], table.task.index[rows], clusters=clusters, level=level, bounds=table.bounds
     ).estimate
+    # of a table of tasks' means the number of trials is not that of its rows
+    quality = replace(quality, n_trials=covered.graded)
     needed = [
-        *_quality(table, name, stage, alpha),
+        *_quality(table, name, stage, pairs, alpha),
         *(_limit(table, rows, x, alpha) for x in stage.objective.limits),
     ]
     standing = Standing.SUFFICIENT
@@ -202,14 +243,15 @@ def _candidate(table: Results, name: str, stage: Stage, alpha: float) -> Candida
     return Candidate(name, standing, quality, cost, seconds, tuple(needed), why)
 
 
-def _quality(table: Results, name: str, stage: Stage, alpha: float) -> list[Requirement]:
+def _quality(
+    table: Results, name: str, stage: Stage, pairs: _Differences | None, alpha: float
+) -> list[Requirement]:
     objective, needed = stage.objective, []
-    if objective.within is not None:
-        how = PairedOptions(level=1.0 - 2.0 * alpha, bounds=table.bounds)
-        for rival in table.names:
-            if rival == name or not _has_grades(table, rival):
+    if objective.within is not None and pairs is not None:
+        for rival in pairs.names:
+            if rival == name:
                 continue
-            difference = compare_pairs(pairs_of(table, rival, name), how).difference
+            difference = pairs.of(rival, name)
             edge = -objective.within
             standing, text = _held(difference.value, difference.interval, edge)
             sentence = f"{name} less {rival}: {text}, wanted above {edge:g}"
@@ -302,7 +344,7 @@ def _price_confidence(table: Results, sufficient: list[str], prefer: str, seed: 
         return Unknown("quality is preferred, not a price")
     if not sufficient:
         return Unknown("nobody is shown to be sufficient")
-    points = front(table.of(sufficient), "seconds" if prefer == "fastest" else "cost", seed=seed)
+    points = front(table, "seconds" if prefer == "fastest" else "cost", seed=seed, only=sufficient)
     mine = [p.cheapest for p in points if p.contestant == sufficient[0]]
     return mine[0] if mine else Unknown("fewer than two common tasks with a price")
 
@@ -349,10 +391,6 @@ def _total(choices: tuple[StageChoice, ...]) -> Figure:
             return Unknown(f"stage {choice.stage} has no choice with a known cost")
         total += cost
     return total
-
-
-def _has_grades(table: Results, name: str) -> bool:
-    return bool((table.graded & (table.contestant.index == table.names.index(name))).any())
 
 
 def _mean_of(column: np.ndarray | None, rows: np.ndarray) -> Figure:

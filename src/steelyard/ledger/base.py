@@ -106,6 +106,20 @@ class Cells:
     in_flight: tuple[InFlight, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreColumns:
+    """Every judged trial of some contestants as arrays of one entry a trial, in (c, t, k) order.
+
+    `outcome` holds `Outcome` numbers, `value` is NaN where a score has none. 25 bytes a trial.
+    """
+
+    c: NDArray[np.int32]
+    t: NDArray[np.int32]
+    k: NDArray[np.int32]
+    outcome: NDArray[np.int8]
+    value: NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class TrialRow:
     """One trial as pages and exports show it. `score` is None while it awaits judgement.
@@ -236,6 +250,9 @@ class Ledger(Protocol):
     def scores(self, run: str, scorer: str = "") -> Iterator[tuple[int, int, int, int, float | None]]:
         """(c, t, k, outcome, value) of every judged trial by its newest score, in (c, t, k) order; streams."""
         ...
+
+    def score_columns(self, run: str, contestants: Sequence[int] = ()) -> ScoreColumns:
+        """As `scores` by the newest score, of these contestants (none named: all), as arrays."""
 
     def judge_replies(self, run: str) -> Iterator[tuple[int, int, int, str, Reply]]:
         """(c, t, k, role, reply) of judge calls that no score of their trial has followed yet: paid for, not to be

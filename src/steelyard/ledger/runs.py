@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from steelyard.decide.coverage import Counted, counted
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
-from steelyard.ledger.base import Ledger, TrialRow
+from steelyard.ledger.base import Cells, Ledger, SuiteData, TrialRow
+from steelyard.ledger.suites import KeptSuite
 from steelyard.ledger.tables import Table
 from steelyard.ledger.votes import ballots
 from steelyard.schema.score import Outcome
-from steelyard.stats.base import Coded, IntArray
+from steelyard.schema.task import Task
+from steelyard.stats.base import Coded, FloatArray, IntArray
+
+EMPTY = "(empty)"
+"""What a condition is called on tasks that do not declare it."""
 
 
 def results_of_run(
@@ -28,66 +36,143 @@ def results_of_run(
     were spent.
     """
     info = ledger.find(run)
-    plan = ledger.plan(info.run)
-    kept = ledger.suites(info.run)
-    tasks = [s.task(i) for s in kept for i in range(len(s))]
-    suites = [u for u, s in enumerate(kept) for _ in range(len(s))]
-    n_t = len(tasks)
+    plan, kept = ledger.plan(info.run), ledger.suites(info.run)
     wanted = [c for c, x in enumerate(plan.contestants) if not only or x.name in only]
-    if amounts:
-        rows = [_amount_row(r) for r in ledger.trials(info.run) if r.c in wanted]
-    else:
-        rows = [(c, t, k, outcome, value, None, None) for c, t, k, outcome, value in ledger.scores(info.run)
-                if c in wanted]  # fmt: skip
+    n_t = sum(len(s) for s in kept)
+    rows = _amounts(ledger, info.run, wanted) if amounts else _scores(ledger, info.run, wanted)
     notes = []
     if plan.trials.until is None:
-        seen = {(r[0], r[1], r[2]) for r in rows}
-        every = ((c, t, k) for c in wanted for t in range(n_t) for k in range(plan.trials.count))
-        rows += [(*cell, int(Outcome.UNGRADED), None, None, None) for cell in every if cell not in seen]
+        rows = rows.with_missing(wanted, n_t, plan.trials.count)
     else:
         notes.append(
             "trials were spent where results wavered: means over all of them lean a little, see the run's own"
         )
-    if not rows:
+    if not rows.c.size:
         raise DataError("the run has no trial yet", where=info.run)
-    c, t, k, outcome = (np.array([r[i] for r in rows], dtype=np.int64) for i in range(4))
-    graded = (outcome != int(Outcome.UNGRADED)) & np.array([r[4] is not None for r in rows])
-    facets = sorted({name for task in tasks for name in task.conditions})
-    clustered = any(task.cluster for task in tasks)
+    graded = (rows.outcome != int(Outcome.UNGRADED)) & np.isfinite(rows.value)
     names = [u.name for u in plan.suites]
-    task_names = [
-        f"{names[s]}/{x.id}" if qualified or len(names) > 1 else x.id
-        for s, x in zip(suites, tasks, strict=True)
-    ]
-    cluster_names = [
-        f"{names[u]}/{x.cluster}" if x.cluster else f"{names[u]}#{x.id if qualified else i}"
-        for i, (u, x) in enumerate(zip(suites, tasks, strict=True))
-    ]
-    minutes = np.array([np.nan if x.human_minutes is None else x.human_minutes for x in tasks])
+    tasks = _read_tasks(kept, names, qualified=qualified)
+    minutes = tasks.minutes
     return Results(
-        task=_labelled(t, task_names),
-        contestant=_labelled(c, [x.name for x in plan.contestants]),
-        trial=k,
-        score=np.array([r[4] if g else 0.0 for r, g in zip(rows, graded, strict=True)], dtype=np.float64),
+        task=_labelled(rows.t, tasks.names),
+        contestant=_labelled(rows.c, [x.name for x in plan.contestants]),
+        trial=rows.k.astype(np.int64),
+        score=np.where(graded, rows.value, 0.0),
         graded=graded,
-        abstained=outcome == int(Outcome.ABSTAINED),
-        cluster=_labelled(t, cluster_names) if clustered else None,
-        suite=_labelled(np.array(suites)[t], names),
-        conditions={f: _labelled(t, [x.conditions.get(f, "(empty)") for x in tasks]) for f in facets},
-        cost=np.array([np.nan if r[5] is None else r[5] for r in rows]) if amounts else None,
-        seconds=np.array([np.nan if r[6] is None else r[6] for r in rows]) if amounts else None,
-        minutes=minutes[t] if np.isfinite(minutes).any() else None,
+        abstained=rows.outcome == int(Outcome.ABSTAINED),
+        cluster=_labelled(rows.t, tasks.clusters) if tasks.clustered else None,
+        suite=_labelled(np.repeat(np.arange(len(kept)), [len(s) for s in kept])[rows.t], names),
+        conditions={f: tasks.facets[f].of(rows.t) for f in sorted(tasks.facets)},
+        cost=rows.cost,
+        seconds=rows.seconds,
+        minutes=minutes[rows.t] if np.isfinite(minutes).any() else None,
         source=f"run {info.run}",
         notes=tuple(notes),
     )
 
 
-def results_of_cells(ledger: Ledger, run: str) -> Results:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Trials as columns; `value` is NaN without one. `cost` and `seconds` are None when they were not asked for."""
+
+    c: IntArray
+    t: IntArray
+    k: IntArray
+    outcome: IntArray
+    value: FloatArray
+    cost: FloatArray | None = None
+    seconds: FloatArray | None = None
+
+    def with_missing(self, wanted: Sequence[int], n_tasks: int, repeats: int) -> _Rows:
+        """With a row for every planned trial that has none, after the others."""
+        planned = np.zeros(max([*wanted, -1]) + 1, np.bool_)
+        planned[wanted] = True
+        lacking = np.broadcast_to(planned[:, None, None], (planned.size, n_tasks, repeats)).copy()
+        inside = self.k < repeats
+        lacking[self.c[inside], self.t[inside], self.k[inside]] = False
+        c, t, k = np.nonzero(lacking)
+        if not c.size:
+            return self
+        none = np.full(c.size, np.nan)
+        outcome = np.full(c.size, int(Outcome.UNGRADED))
+        ends = (c, t, k, outcome, none, *(None if x is None else none for x in (self.cost, self.seconds)))
+        mine = (self.c, self.t, self.k, self.outcome, self.value, self.cost, self.seconds)
+        joined = [
+            None if a is None or b is None else np.concatenate([a, b])
+            for a, b in zip(mine, ends, strict=True)
+        ]
+        return _Rows(*joined)  # type: ignore[arg-type] # None only where None stood
+
+
+def _scores(ledger: Ledger, run: str, wanted: Sequence[int]) -> _Rows:
+    if not wanted:
+        empty = np.zeros(0, np.int64)
+        return _Rows(empty, empty, empty, empty, np.zeros(0))
+    found = ledger.score_columns(run, wanted)
+    c, t, k, outcome = (x.astype(np.int64) for x in (found.c, found.t, found.k, found.outcome))
+    return _Rows(c, t, k, outcome, found.value)
+
+
+def _amounts(ledger: Ledger, run: str, wanted: Sequence[int]) -> _Rows:
+    rows = [_amount_row(r) for c in wanted for r in ledger.trials(run, {"c": c})]
+    columns = list(zip(*rows, strict=True)) or [()] * 7
+    c, t, k, outcome = (np.array(x, np.int64) for x in columns[:4])
+    value, cost, seconds = (np.array(x, np.float64) for x in columns[4:])
+    return _Rows(c, t, k, outcome, value, cost, seconds)
+
+
+@dataclass(slots=True)
+class _Facet:
+    """A condition: the number of each task's value, 0 where the task has none."""
+
+    codes: IntArray
+    places: dict[str, int] = field(default_factory=lambda: {EMPTY: 0})
+
+    def of(self, t: IntArray) -> Coded:
+        """The column of rows whose tasks are `t`."""
+        return _labelled(self.codes[t], list(self.places))
+
+
+@dataclass(slots=True)
+class _Tasks:
+    """What results need of the tasks, column by column: a quarter of a million tasks as objects are 300 megabytes."""
+
+    names: list[str]
+    clusters: list[str]
+    clustered: bool
+    facets: dict[str, _Facet]
+    minutes: FloatArray
+
+
+def _read_tasks(kept: Sequence[SuiteData], suites: Sequence[str], *, qualified: bool = False) -> _Tasks:
+    n = sum(len(s) for s in kept)
+    out = _Tasks([], [], False, {}, np.full(n, np.nan))
+    several = qualified or len(kept) > 1
+    shared: dict[str, str] = {}  # one text a cluster, not one a task
+    for suite, name in zip(kept, suites, strict=True):
+        for task in _tasks(suite):
+            at = len(out.names)
+            out.names.append(f"{name}/{task.id}" if several else task.id)
+            out.clustered = out.clustered or bool(task.cluster)
+            cluster = f"{name}/{task.cluster}" if task.cluster else f"{name}#{task.id if qualified else at}"
+            out.clusters.append(shared.setdefault(cluster, cluster))
+            if task.human_minutes is not None:
+                out.minutes[at] = task.human_minutes
+            for key, value in task.conditions.items():
+                facet = out.facets.get(key) or out.facets.setdefault(key, _Facet(np.zeros(n, np.int64)))
+                facet.codes[at] = facet.places.setdefault(value, len(facet.places))
+    return out
+
+
+def results_of_cells(
+    ledger: Ledger, run: str, amounts: Sequence[str] = (), *, conditions: bool = False
+) -> Results:
     """A run with one row a (contestant, task) that has a verdict: mean score, mean cost, mean seconds over its trials.
 
-    For pages over large runs: no trial is read. Means over tasks, fronts and votes task by task are those of
-    `results_of_run`; conditions, and what needs single trials (quantiles, variance within a task), are not in here. A
-    cost is known when that of every attempt is; seconds when a trial was timed.
+    For pages over large runs: no trial is read, tasks and clusters go by number, not by name. Means over tasks, fronts
+    and votes task by task are those of `results_of_run`; what needs single trials (quantiles, variance within a task)
+    is not in here, nor is coverage (`counts_of_cells`). `conditions` reads every task. Of cost and seconds those that
+    `amounts` names are in it: a cost is known when that of every attempt is, seconds when a trial was timed.
     """
     info = ledger.find(run)
     plan, cells, kept = ledger.plan(info.run), ledger.cells(info.run), ledger.suites(info.run)
@@ -95,41 +180,96 @@ def results_of_cells(ledger: Ledger, run: str) -> Results:
     c, t = np.nonzero(graded > 0)
     if not len(c):
         raise DataError("the run has no graded trial yet", where=info.run)
-    n = graded[c, t]
+    score = cells.columns["value_sum"][c, t]
+    score /= graded[c, t]
+    del graded
     names = [u.name for u in plan.suites]
-    suites = np.repeat(np.arange(len(kept)), [len(s) for s in kept])
-    task_names, clusters, clustered = [], [], False
-    # tasks are read one by one and not kept: a quarter of a million of them would take a hundred megabytes
-    for s, suite in enumerate(kept):
-        for i in range(len(suite)):
-            x = suite.task(i)
-            clustered = clustered or bool(x.cluster)
-            task_names.append(f"{names[s]}/{x.id}" if len(names) > 1 else x.id)
-            clusters.append(f"{s}/{x.cluster}" if x.cluster else f"{s}#{i}")
-    cost, unpriced = cells.columns["cost_pusd"][c, t], cells.columns["unpriced"][c, t]
-    timed, seconds = cells.columns["timed"][c, t], cells.columns["seconds"][c, t]
+    facets = _read_tasks(kept, names).facets if conditions else {}
+    units, sizes = _units(kept), [len(s) for s in kept]
+    of_suite = np.broadcast_to(np.int64(0), len(c))
+    if len(kept) > 1:
+        of_suite = np.repeat(np.arange(len(kept)), sizes)[t]
+    suites = Coded(of_suite, tuple(names)) if len(kept) == 1 else _labelled(of_suite, names)
     return Results(
-        task=_labelled(t, task_names),
-        contestant=_labelled(c, [x.name for x in plan.contestants]),
-        trial=np.zeros(len(c), np.int64),
-        score=cells.columns["value_sum"][c, t] / n,
+        task=_numbered(t),
+        contestant=_numbered(c, [x.name for x in plan.contestants]),
+        trial=np.broadcast_to(np.int64(0), len(c)),
+        score=score,
         graded=np.ones(len(c), np.bool_),
-        abstained=np.zeros(len(c), np.bool_),
-        cluster=_labelled(t, clusters) if clustered else None,
-        suite=_labelled(suites[t], names),
-        conditions={},
-        cost=np.where(unpriced > 0, np.nan, cost / 1e12 / cells.columns["trials"][c, t].clip(1)),
-        seconds=np.where(timed > 0, seconds / timed.clip(1), np.nan),
+        abstained=np.broadcast_to(np.False_, len(c)),
+        cluster=None if units is None else _numbered(units[t]),
+        suite=suites,
+        conditions={f: facets[f].of(t) for f in sorted(facets)},
+        cost=_costs(cells, c, t) if "cost" in amounts else None,
+        seconds=_seconds(cells, c, t) if "seconds" in amounts else None,
         source=f"run {info.run}",
     )
 
 
-def _amount_row(row: TrialRow) -> tuple[int, int, int, int, float | None, float | None, float | None]:
+def _costs(cells: Cells, c: IntArray, t: IntArray) -> FloatArray:
+    out: FloatArray = cells.columns["cost_pusd"][c, t] / 1e12
+    out /= cells.columns["trials"][c, t].clip(1)
+    out[cells.columns["unpriced"][c, t] > 0] = np.nan
+    return out
+
+
+def _seconds(cells: Cells, c: IntArray, t: IntArray) -> FloatArray:
+    timed = cells.columns["timed"][c, t]
+    out: FloatArray = cells.columns["seconds"][c, t] / timed.clip(1)
+    out[timed == 0] = np.nan
+    return out
+
+
+def _units(kept: Sequence[SuiteData]) -> IntArray | None:
+    """The number of every task's independent unit over all suites; None when no task names a cluster."""
+    out = np.arange(sum(len(s) for s in kept))
+    named, start = False, 0
+    for suite in kept:
+        first: dict[str, int] = {}
+        clusters = suite.clusters() if isinstance(suite, KeptSuite) else (t.cluster for t in _tasks(suite))
+        for at, name in enumerate(clusters if suite.header.clustered else (), start):
+            if name:
+                named = True
+                out[at] = first.setdefault(name, at)  # a unit goes by the number of its first task
+        start += len(suite)
+    return out if named else None
+
+
+def _tasks(suite: SuiteData) -> Iterator[Task]:
+    return (suite.task(i) for i in range(len(suite)))
+
+
+def _numbered(index: IntArray, labels: Sequence[str] | None = None) -> Coded:
+    """Codes 0 to n-1 of the numbers that occur, in their order; labelled by number, or by their own labels."""
+    present = np.flatnonzero(np.bincount(index))
+    place = np.zeros(int(present[-1]) + 1, np.int64)
+    place[present] = np.arange(present.size)
+    return Coded(place[index], range(present.size) if labels is None else tuple(labels[i] for i in present))
+
+
+def counts_of_cells(ledger: Ledger, run: str) -> tuple[Counted, ...]:
+    """How many trials of each contestant were planned and graded, as `coverage` counts them over `results_of_run`:
+    what `results_of_cells` cannot show. Contestants without a graded trial are left out, as there."""
+    info = ledger.find(run)
+    plan, cells = ledger.plan(info.run), ledger.cells(info.run)
+    graded = cells.columns["graded"]
+    trials = graded + cells.columns["ungraded"]
+    if plan.trials.until is None:
+        np.maximum(trials, plan.trials.count, out=trials)
+    names = [x.name for x in plan.contestants]
+    return tuple(
+        counted(name, trials[c].astype(np.int64), graded[c].astype(np.int64))
+        for c, name in enumerate(names)
+        if graded[c].any()
+    )
+
+
+def _amount_row(row: TrialRow) -> tuple[int, int, int, int, float, float, float]:
     outcome = int(Outcome.UNGRADED) if row.score is None else int(row.score.outcome)
-    value = None if row.score is None else row.score.value
-    cost = None if row.cost_pusd is None else row.cost_pusd / 1e12
+    value = math.nan if row.score is None or row.score.value is None else row.score.value
+    cost = math.nan if row.cost_pusd is None else row.cost_pusd / 1e12
     timing = None if row.reply is None else row.reply.timing
-    return row.c, row.t, row.k, outcome, value, cost, None if timing is None else timing.done_ns / 1e9
+    return row.c, row.t, row.k, outcome, value, cost, math.nan if timing is None else timing.done_ns / 1e9
 
 
 def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:

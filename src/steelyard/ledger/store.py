@@ -23,6 +23,7 @@ from steelyard.ledger.base import (
     InFlight,
     ResumeState,
     RunInfo,
+    ScoreColumns,
     SuiteData,
     TrialRow,
     VerifyReport,
@@ -212,6 +213,10 @@ class SqlLedger:
     def scores(self, run: str, scorer: str = "") -> Iterator[tuple[int, int, int, int, float | None]]:
         """(c, t, k, outcome, value) of every judged trial by its newest score, in (c, t, k) order."""
         return self._trials(run).scores(scorer)
+
+    def score_columns(self, run: str, contestants: Sequence[int] = ()) -> ScoreColumns:
+        """Every judged trial of these contestants as arrays; see `Ledger`."""
+        return self._trials(run).score_columns(contestants)
 
     def judge_replies(self, run: str) -> Iterator[tuple[int, int, int, str, Reply]]:
         """(c, t, k, role, reply) of judge calls that no score of their trial has followed yet."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from steelyard.errors import DataError, LedgerCorrupt
 from steelyard.ledger import blocks, fold, payloads, rows
-from steelyard.ledger.base import TrialRow
+from steelyard.ledger.base import ScoreColumns, TrialRow
 from steelyard.ledger.chain import Packer
 from steelyard.ledger.database import Database
 from steelyard.ledger.fold import Fold
@@ -137,11 +137,7 @@ class Trials:
         ).ravel()
         for c in cs:
             slots = inside + c * f.n_tasks
-            best, mark = np.zeros(slots.size, dtype=np.int64), np.zeros(slots.size, dtype=np.int64)
-            for i in scorers:
-                when = self._at(f"scored/{i}", slots)
-                later = when > best
-                best[later], mark[later] = when[later], self._at(f"score/{i}", slots)[later]
+            best, mark, _ = self._newest_at(slots, scorers)
             ended = self._at("ended", slots)
             keep = (ended > 0) | (mark > 0)
             if where.outcome is not None:
@@ -150,6 +146,20 @@ class Trials:
                 code = 1 + f.ended.index(where.ended_by) if where.ended_by in f.ended else -1
                 keep &= ended == (code if where.ended_by else 0)
             yield from zip(slots[keep].tolist(), best[keep].tolist(), strict=True)
+
+    def _newest_at(
+        self, slots: NDArray[np.int64], scorers: Sequence[int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """`_newest` of many slots."""
+        # lazy: as above
+        import numpy as np
+
+        best, mark, by = (np.zeros(slots.size, dtype=np.int64) for _ in range(3))
+        for i in scorers:
+            when = self._at(f"scored/{i}", slots)
+            later = when > best
+            best[later], mark[later], by[later] = when[later], self._at(f"score/{i}", slots)[later], i
+        return best, mark, by
 
     def _at(self, name: str, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         # lazy: as above
@@ -170,6 +180,33 @@ class Trials:
                 outcome = (mark & fold.OUTCOME) - 1
                 explicit = f.column(f"value/{i}")[slot] if mark & fold.EXPLICIT else fold.own_value(outcome)
                 yield cell // f.n_tasks, cell % f.n_tasks, k, outcome, explicit
+
+    def score_columns(self, contestants: Sequence[int]) -> ScoreColumns:
+        """As `scores` by the newest score, of these contestants (none named: all), as arrays."""
+        # lazy: who writes a run and asks for a few of its trials must stay without NumPy
+        import numpy as np
+
+        f, scorers = self._fold, self._scorers("")
+        tasks = np.repeat(np.arange(f.n_tasks), f.repeats)
+        repeats = np.tile(np.arange(f.repeats), f.n_tasks)
+        inside = tasks + repeats * f.n_cells
+        parts = []
+        for c in contestants or range(f.n_contestants):
+            slots = inside + c * f.n_tasks
+            when, mark, by = self._newest_at(slots, scorers)
+            judged = when > 0
+            mark, outcome = mark[judged], (mark[judged] & fold.OUTCOME) - 1
+            value = np.array([fold.own_value(o) for o in range(fold.OUTCOME)], np.float64)[outcome]
+            for i in scorers:
+                own = ((mark & fold.EXPLICIT) > 0) & (by[judged] == i)
+                if own.any():
+                    column = f.column(f"value/{i}")
+                    kept = np.frombuffer(column, dtype=np.dtype(column.typecode))
+                    value[own] = kept[slots[judged][own]]
+            who = np.full(outcome.size, c, np.int32)
+            parts.append((who, tasks[judged].astype(np.int32), repeats[judged].astype(np.int32),
+                          outcome.astype(np.int8), value))  # fmt: skip
+        return ScoreColumns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def records(self, numbers: Sequence[int]) -> Iterator[object]:
         """The rows of these numbers (ascending), replies whole."""

@@ -65,15 +65,7 @@ def rate(table: Votes, options: RatingOptions | None = None) -> Ratings:
     """
     options = options or RatingOptions()
     fraction(options.level, "level")
-    if not (math.isfinite(options.ridge) and options.ridge >= 0):
-        raise DataError("ridge: out of range", wanted="0 or more votes", got=f"{options.ridge}")
-    if len(table.names) > _MOST:
-        raise DataError(
-            "too many contestants for dense linear algebra",
-            wanted=f"at most {_MOST:,}",
-            got=f"{len(table.names):,}",
-            fix="rate groups of them by themselves",
-        )
+    checked_options(options, len(table.names))
     cells = tabulate(table)
     refuse_unrateable(cells, table.names, ridge=options.ridge)
     position = position_term(cells, options)
@@ -93,7 +85,22 @@ def rate(table: Votes, options: RatingOptions | None = None) -> Ratings:
             design = design_of_votes(table, np.ones((len(table), int(position is None))))
     if cluster:
         covariance = _clustered(design, fit.params, fit.bread, cluster)
-    return _result(table, options, (fit.params, covariance), position)
+    k = len(table.names)
+    met = np.bincount(table.a, minlength=k) + np.bincount(table.b, minlength=k)
+    return assembled(table.names, met, table.feature_names, options, (fit.params, covariance), position)
+
+
+def checked_options(options: RatingOptions, contestants: int) -> None:
+    """Raise DataError for a ridge that is none, or too many contestants."""
+    if not (math.isfinite(options.ridge) and options.ridge >= 0):
+        raise DataError("ridge: out of range", wanted="0 or more votes", got=f"{options.ridge}")
+    if contestants > _MOST:
+        raise DataError(
+            "too many contestants for dense linear algebra",
+            wanted=f"at most {_MOST:,}",
+            got=f"{contestants:,}",
+            fix="rate groups of them by themselves",
+        )
 
 
 def position_term(cells: Cells, options: RatingOptions) -> Unknown | None:
@@ -135,14 +142,18 @@ def _cluster(table: Votes, options: RatingOptions) -> tuple[IntArray, ...]:
     for key in wanted:
         codes = known.get(key)
         if codes is None:
-            raise DataError(
-                f"cluster={options.cluster!r} needs a column {key}",
-                fix="give it to votes(), or say cluster='none'",
-            )
+            raise no_column(options.cluster, key)
         # renumbered, so that a code that no longer occurs is not counted as a cluster
         place = np.cumsum(np.bincount(codes) > 0) - 1
         out.append(place[codes])
     return tuple(out)
+
+
+def no_column(cluster: str, key: str) -> DataError:
+    """What to say when a clustering needs a column that is not there."""
+    return DataError(
+        f"cluster={cluster!r} needs a column {key}", fix="give it to votes(), or say cluster='none'"
+    )
 
 
 def _clustered(
@@ -154,33 +165,35 @@ def _clustered(
     return two_way(parts[0], parts[1], clustered(design, params, bread, intersection(*cluster)))
 
 
-def _result(
-    table: Votes,
+def assembled(
+    names: tuple[str, ...],
+    met: IntArray,
+    features: tuple[str, ...],
     options: RatingOptions,
     fitted: tuple[FloatArray, Covariance],
     no_position: Unknown | None,
 ) -> Ratings:
+    """The result of a fit; `met` are the votes of each contestant."""
     params, covariance = fitted
-    k = len(table.names)
+    k = len(names)
     order = np.lexsort((np.arange(k), -params[:k]))
-    met = np.bincount(table.a, minlength=k) + np.bincount(table.b, minlength=k)
     said = "position term" if no_position is None else "no position term"
-    style = f", {len(table.feature_names)} covariates" if table.feature_names else ""
+    style = f", {len(features)} covariates" if features else ""
     shrunk = f", ridge {options.ridge:g}" if options.ridge else ""
     method = f"Bradley-Terry, ties half, {said}{style}{shrunk}, {covariance.method}"
     notes = _notes(options, covariance, no_position)
-    basis = Basis(options.level, len(table), k, covariance.clusters, method, notes)
+    basis = Basis(options.level, int(met.sum()) // 2, k, covariance.clusters, method, notes)
     rest = zip(params[k:], np.diag(covariance.matrix)[k:], covariance.df[k:], strict=True)
     extras = [basis.student(float(x), float(v), float(d)) for x, v, d in rest]
     return Ratings(
-        names=tuple(table.names[i] for i in order),
+        names=tuple(names[i] for i in order),
         theta=params[:k][order],
         covariance=covariance.matrix[np.ix_(order, order)],
         votes=met[order],
         df=covariance.df[order],
         few=tuple(bool(covariance.few[i]) for i in order),
         position=extras.pop(0) if no_position is None else no_position,
-        coefficients=dict(zip(table.feature_names, extras, strict=True)),
+        coefficients=dict(zip(features, extras, strict=True)),
         basis=basis,
     )
 

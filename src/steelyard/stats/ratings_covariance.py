@@ -19,7 +19,8 @@ _EXACT_CLUSTERS = 400  # clusters whose leverage is removed exactly: one K^3 sol
 _FLOPS = 3e9  # and at most so many operations' worth of them
 _LEVERAGE = 0.02  # below this bound on its leverage a cluster's correction is under 2 %
 _ROWS = 1 << 15  # rows of a block: keeps (rows, K) arrays near 25 MB at 100 contestants
-_PAIRS = 10_000_000
+EXACT_PAIRS = 10_000_000
+"""(vote, parameter) pairs up to which the effective number of clusters is exact."""
 _SINGULAR = 1e-5  # a pivot shrinking below this share means that only this cluster links some contestants
 
 
@@ -107,8 +108,11 @@ def _effective(design: Design, values: FloatArray, bread: FloatArray, cluster: I
     diagonal, which errs to the wide side.
     """
     size = np.bincount(cluster)
-    if len(design.a) * len(bread) > _PAIRS:
-        rough = abs(cluster_scores(replace(design, extra=np.abs(design.extra)), values, cluster, len(size)))
+    if len(design.a) * len(bread) > EXACT_PAIRS:
+        # all of one sign: what one contestant gains as side a must not cancel what it has as side b
+        rough = abs(
+            cluster_scores(replace(design, extra=np.abs(design.extra)), values, cluster, len(size), +1.0)
+        )
         total = np.asarray(rough.sum(axis=0), np.float64)
         squares = np.asarray(rough.power(2).sum(axis=0), np.float64)
     else:
@@ -136,13 +140,23 @@ def _shares(
     return total, squares
 
 
-def cluster_scores(design: Design, residual: FloatArray, cluster: IntArray, groups: int) -> sparse.csr_array:
-    """Each cluster's sum of residual times regressor, shape (clusters, K + q)."""
+def cluster_scores(
+    design: Design, residual: FloatArray, cluster: IntArray, groups: int, other: float = -1.0
+) -> sparse.csr_array:
+    """Each cluster's sum of residual times regressor, shape (clusters, K + q). `other` is the sign of side b."""
     q, n = design.extra.shape[1], len(design.a)
-    values = [residual, -residual, *(residual * design.extra[:, j] for j in range(q))]
+    values = [residual, other * residual, *(residual * design.extra[:, j] for j in range(q))]
     columns = [design.a, design.b, *(np.full(n, design.size + j) for j in range(q))]
     index = (np.tile(cluster, 2 + q), np.concatenate(columns))
     return sparse.csr_array((np.concatenate(values), index), shape=(groups, design.size + q))
+
+
+def largest(size: IntArray, n_parameters: int) -> IntArray:
+    """The clusters, by their numbers of votes, whose leverage is removed exactly."""
+    most = min(_EXACT_CLUSTERS, max(10, int(_FLOPS / n_parameters**3)))
+    # strictly above the cut, so that the order of the rows cannot decide between equals
+    cut = np.sort(size)[-most - 1] if len(size) > most else 0
+    return np.flatnonzero((size > cut) & (size * n_parameters > _LEVERAGE * size.sum()))
 
 
 def _largest(
@@ -151,10 +165,7 @@ def _largest(
     """d = (A - A_g)^-1 u_g for the clusters with the most votes."""
     k, groups = design.size, scores.shape[0]
     size = np.bincount(cluster, minlength=groups)
-    most = min(_EXACT_CLUSTERS, max(10, int(_FLOPS / len(bread) ** 3)))
-    # strictly above the cut, so that the order of the rows cannot decide between equals
-    cut = np.sort(size)[-most - 1] if groups > most else 0
-    chosen = np.flatnonzero((size > cut) & (size * len(bread) > _LEVERAGE * len(cluster)))
+    chosen = largest(size, len(bread))
     order = np.argsort(cluster, kind="stable")
     ends = np.cumsum(size)
     total = design.information(design.weight * p * (1 - p))
@@ -167,11 +178,11 @@ def _largest(
         part = Design(design.a[at], design.b[at], design.score[at], design.weight[at], design.extra[at], k)
         own = part.information(part.weight * p[at] * (1 - p[at]))
         score = np.asarray(scores[[g]].todense(), np.float64)[0]
-        out[g] = _without(total - own, pivots, score, bread)
+        out[g] = without(total - own, pivots, score, bread)
     return out
 
 
-def _without(left: FloatArray, pivots: FloatArray, score: FloatArray, bread: FloatArray) -> FloatArray:
+def without(left: FloatArray, pivots: FloatArray, score: FloatArray, bread: FloatArray) -> FloatArray:
     """`left`^-1 score, or the uncorrected shift where the other clusters alone do not link everybody."""
     try:
         factor = linalg.cho_factor(left)

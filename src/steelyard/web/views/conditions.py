@@ -12,15 +12,15 @@ from steelyard.decide.matrix import Matrix, conditions_of, matrix
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
-from steelyard.ledger.runs import results_of_run
+from steelyard.ledger.runs import results_of_cells, results_of_run
 from steelyard.stats.mixes import Key
 from steelyard.unknown import is_known
 from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
 
-MOST_TRIALS = 400_000
-"""Trials of a run that are read for a matrix."""
+MANY = 100_000
+"""Planned trials from which on a task's trials are read as their mean: the same figures, see `results_of_cells`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +67,33 @@ def _rows(found: Matrix | None) -> list[tuple[object, ...]]:
 def build(desk: Desk, ask: Ask) -> ConditionsPage:
     """Cells by the conditions that the query names in `by` (at most two), by default the first one."""
     run = desk.run(ask.param("run"))
-    if run.n_records > 3 * MOST_TRIALS:
-        why = f"a run of {run.n_records} rows is too large for this page: use `steelyard show {run.run} --by NAME`"
-        return ConditionsPage(run, None, why, (), (), ())
-    results = results_of_run(desk.ledger, run.run)
-    known = conditions_of(results)
+    kept: list[Results] = []
+
+    def read() -> Results:
+        # once a request, and only when a figure is not kept: never kept itself
+        if not kept:
+            kept.append(_results(desk, run))
+        return kept[0]
+
+    known = desk.cached(run, ("conditions",), lambda: conditions_of(read()))
     if not known:
         return ConditionsPage(run, None, "the tasks of this run declare no conditions", (), (), ())
     by = tuple(dict.fromkeys(b for b in ask.all("by") if b)) or known[:1]
     if len(by) > 2:
         raise DataError("?by", wanted="one or two conditions", got=", ".join(by))
-    mix, given = _mix(ask, results, by)
+    mix, given = _mix(ask, by)
     settings = ("matrix", by, tuple(given))
-    found = desk.cached(run, settings, lambda: matrix(results, by, mix))
+    found = desk.cached(run, settings, lambda: matrix(read(), by, mix))
     return ConditionsPage(run, found, "", by, known, tuple(given))
 
 
-def _mix(
-    ask: Ask, results: Results, by: tuple[str, ...]
-) -> tuple[dict[Key, float] | None, list[tuple[str, str]]]:
+def _results(desk: Desk, run: RunInfo) -> Results:
+    if run.n_tasks * len(run.contestants) * desk.ledger.plan(run.run).trials.count > MANY:
+        return results_of_cells(desk.ledger, run.run, conditions=True)
+    return results_of_run(desk.ledger, run.run)
+
+
+def _mix(ask: Ask, by: tuple[str, ...]) -> tuple[dict[Key, float] | None, list[tuple[str, str]]]:
     """Shares by value of one condition. Raises DataError for what is no share."""
     given = [(k[4:], ask.text(k)) for k in ask.query if k.startswith("mix.") and ask.text(k).strip()]
     if not given or len(by) != 1:

@@ -22,7 +22,7 @@ from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
 from steelyard.web.figures import number, percent, points, span_points
-from steelyard.web.tasklist import UP_FRONT, task_list
+from steelyard.web.tasklist import UP_FRONT, names_of, task_list
 from steelyard.web.views.grid import Cell, Counts, columns_of
 from steelyard.web.views.grid import cell as cell_of
 from steelyard.web.words import Piece, word_diff
@@ -240,18 +240,20 @@ def _flips(
     chosen: Sequence[tuple[int, int, float]],
 ) -> tuple[Flip, ...]:
     """The tasks of a page; `chosen` are (number left, number right, difference)."""
-    ready, ids = desk.ready(run), task_list(desk, run).ids
+    names = names_of(
+        desk, run, [t for t, _, _ in chosen]
+    )  # not of all tasks: there may be a quarter of a million
     return tuple(
         Flip(
             t,
             other,
-            ready.plan.suites[ready.locate(t)[0]].name,
-            ids[t],
+            suite,
+            name,
             cell_of(data[0], who[0], t),
             cell_of(data[1], who[1], other),
             0.0 if np.isnan(difference) else difference,
         )
-        for t, other, difference in chosen
+        for (t, other, difference), (suite, name) in zip(chosen, names, strict=True)
     )
 
 
@@ -292,7 +294,7 @@ def _texts(
         found.append(tuple(trial_views(desk.ledger, run.run, wanted, reveal=reveal)))
     left, right = (next((v for v in views if v.trial == k), None) for views in found)
     pieces = word_diff(left.answer[:TEXT], right.answer[:TEXT]) if left and right else ()
-    name = task_list(desk, runs[0]).ids[t]
+    name = names_of(desk, runs[0], [t])[0][1]
     return Texts(name, k, max(len(found[0]), len(found[1])), left, right, pieces)
 
 

@@ -9,7 +9,7 @@ from steelyard.decide.objective import Objective, Stage
 from steelyard.decide.select import Candidate, StageChoice, choose
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
-from steelyard.ledger.runs import results_of_cells, results_of_run
+from steelyard.ledger.runs import counts_of_cells, results_of_cells, results_of_run
 from steelyard.stats.base import Estimate
 from steelyard.unknown import Unknown, is_known
 from steelyard.web import plots
@@ -155,11 +155,12 @@ def _choice(desk: Desk, run: RunInfo, objective: Objective, *, large: bool) -> M
     try:
         # made and dropped: the table of a million trials is not worth its memory
         table = (
-            results_of_cells(desk.ledger, run.run)
+            results_of_cells(desk.ledger, run.run, amounts=("cost", "seconds"))
             if large
             else results_of_run(desk.ledger, run.run, amounts=True)
         )
-        return choose(table, Stage("all", objective)), price_estimates(table, metric)
+        covered = counts_of_cells(desk.ledger, run.run) if large else None
+        return choose(table, Stage("all", objective), covered=covered), price_estimates(table, metric)
     except DataError as e:
         return Unknown(e.message)
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from steelyard.arena.answers import STYLE_FEATURES
 from steelyard.arena.checks import Suspicion, release, suspicions
 from steelyard.arena.standing import Effect, Standing, effect
-from steelyard.decide.ranking import Ranked, Ranking, ranking, votes_of_results
+from steelyard.decide.ranking import Ranked, Ranking, ranking_of_results
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
 from steelyard.ledger.runs import results_of_cells
 from steelyard.ledger.votes import Ballots, Quarantine, ballots
 from steelyard.stats.base import Estimate
-from steelyard.stats.ratings import RatingOptions
 from steelyard.unknown import Unknown
 from steelyard.web import people
 from steelyard.web.ask import Ask, address, fill
@@ -223,8 +222,7 @@ def build_run(desk: Desk, ask: Ask) -> RunRatingsPage:
 
 def _of_run(desk: Desk, run: RunInfo) -> Ranking | Unknown:
     try:
-        votes = votes_of_results(results_of_cells(desk.ledger, run.run))
-        return ranking(votes, RatingOptions(sides_known=False))
+        return ranking_of_results(results_of_cells(desk.ledger, run.run))
     except DataError as e:
         return Unknown(e.message)
 
