@@ -244,7 +244,9 @@ def _numbered(index: IntArray, labels: Sequence[str] | None = None) -> Coded:
     present = np.flatnonzero(np.bincount(index))
     place = np.zeros(int(present[-1]) + 1, np.int64)
     place[present] = np.arange(present.size)
-    return Coded(place[index], range(present.size) if labels is None else tuple(labels[i] for i in present))
+    return Coded(
+        place[index], range(present.size) if labels is None else tuple(labels[i] for i in present.tolist())
+    )
 
 
 def counts_of_cells(ledger: Ledger, run: str) -> tuple[Counted, ...]:
