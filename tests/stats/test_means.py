@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.errors import DataError
-from steelyard.stats.means import bca_limits, mean_bca, mean_t
+from steelyard.stats.means import bca_limits, mean_bca, mean_skewed, mean_t
 from steelyard.unknown import Unknown
 
 # Student's sleep data (1908), differences of the two drugs: mean 1.58, 95 % interval [0.70, 2.46]
@@ -65,3 +65,33 @@ def test_bca_without_bias_or_skew_is_the_percentile_interval() -> None:
 def test_bca_refuses_too_few_resamples() -> None:
     with pytest.raises(DataError, match="resamples"):
         mean_bca(SLEEP, seed=1, resamples=10)
+
+
+def test_skewed_values_are_said_to_be_too_skewed_for_t_and_symmetric_ones_are_not() -> None:
+    random = np.random.default_rng(4)
+    assert any("mean_skewed" in note for note in mean_t(np.exp(random.normal(size=40))).notes)
+    assert mean_t(random.normal(size=40)).notes == ()
+    assert mean_t(SLEEP).notes == ()
+
+
+@given(st.lists(st.floats(0, 1e3), min_size=4, max_size=30, unique=True), st.floats(-5, 5), st.floats(0.1, 9))
+def test_the_corrected_interval_moves_scales_and_turns_with_the_values(
+    values: list[float], shift: float, scale: float
+) -> None:
+    x = np.array(values)
+    if np.ptp(x) < 1e-3:
+        return
+    one, other = mean_skewed(x), mean_skewed(shift - scale * x)
+    size = scale * float(np.ptp(x)) + abs(shift) + 1.0
+    assert other.interval.low == pytest.approx(shift - scale * one.interval.high, abs=1e-7 * size)
+    assert other.interval.high == pytest.approx(shift - scale * one.interval.low, abs=1e-7 * size)
+
+
+def test_the_corrected_interval_leans_with_the_skew_and_is_t_for_values_without_any() -> None:
+    values = np.exp(np.random.default_rng(7).normal(size=40))
+    t, corrected = mean_t(values), mean_skewed(values)
+    assert corrected.se == t.se
+    assert corrected.interval.high > t.interval.high
+    assert t.interval.low < corrected.interval.low < corrected.value
+    even = np.array([-3.0, -1.0, 0.0, 1.0, 3.0] * 4)
+    assert mean_skewed(even).interval.low == pytest.approx(mean_t(even).interval.low)

@@ -80,7 +80,7 @@ def _means(results: Results, name: str, column: FloatArray | None = None) -> Flo
 
 
 def price_estimates(results: Results, metric: str, *, level: float = 0.95) -> dict[str, Estimate]:
-    """Each contestant's mean price over the tasks of its own whose price is known: Student's t over clusters of tasks.
+    """Each contestant's mean price over the tasks of its own whose price is known, over clusters of tasks.
 
     `FrontPoint.price` is the mean over the tasks that all have; the two are equal when every task is common.
     """

@@ -4,7 +4,7 @@ Does not find the clusters: name them yourself, as wide as the widest thing that
 as independent, so one cluster gives no standard error and no interval (Unknown), however many rows it has.
 Repeating rows inside their clusters does not narrow anything. Variance: see `robust`. Scores in 0..1: equal
 clusters that each agree on 0 or 1 are counts and get Wilson's interval, others that of `bounded`. Other scores: t at
-Satterthwaite's degrees of freedom. Every row counts the same.
+Satterthwaite's degrees of freedom, corrected for the skewness of the clusters' sums (`skewed`). Every row counts alike.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from steelyard.stats.base import (
 )
 from steelyard.stats.bounded import NO_SPREAD, beta_form, bounded_limits, wilson_form
 from steelyard.stats.robust import Spread, exchangeable_variance, spread
+from steelyard.stats.skewed import cluster_third_cumulant, skewed_limits
 from steelyard.unknown import Unknown
 
 Bounds = tuple[float, float]
@@ -61,7 +62,7 @@ def clustered_mean(
     """The mean over rows with a cluster-robust standard error and interval.
 
     `bounds` are the least and greatest score possible; with them the interval stays inside and holds near the
-    ends, without them it is Student's t. Raises DataError on bad rows, or scores outside `bounds`.
+    ends, without them it is Student's t corrected for skew. Raises DataError on bad rows, or scores outside `bounds`.
     """
     column = finite(values) if bounds is None else within(values, bounds[0], bounds[1])
     same_length(column.size, [("clusters", len(clusters))])
@@ -112,10 +113,10 @@ def clusters_of_tasks(task: Coded, clusters: Labels | None) -> Coded:
 def estimate_mean(
     table: ClusterSums, *, level: float, bounds: Bounds | None, method: str, form: str = "wilson"
 ) -> Estimate:
-    """Mean, robust standard error and interval of a table of cluster sums."""
+    """Mean, robust standard error and interval of a table of cluster sums; `form` "t" is for unbounded scores."""
     fraction(level, "level")
-    if form not in ("wilson", "beta"):
-        raise DataError("form: unknown", wanted="wilson or beta", got=form)
+    if form not in (("wilson", "beta") if bounds is not None else ("wilson", "t")):
+        raise DataError("form: unknown", wanted="wilson or beta, t without bounds", got=form)
     if bounds is not None and not bounds[0] < bounds[1]:
         raise DataError("bounds: the wrong way round", wanted="least, greatest", got=f"{bounds}")
     clusters = table.sums.size
@@ -141,9 +142,13 @@ def estimate_mean(
         interval = Interval(low + (high - low) * ends[0], low + (high - low) * ends[1], level, name)
     elif flat:
         interval = Unknown(f"all {clusters} clusters agree: no spread to measure, and no bounds were given")
-    else:
+    elif form == "t":
         half = t_quantile(level, df) * se
         interval = Interval(value - half, value + half, level, f"t({df:.1f})")
+    else:
+        influence = (table.sums - value * table.sizes) / table.sizes.sum()
+        ends = skewed_limits(value, se, cluster_third_cumulant(influence) / se**3, df, level)
+        interval = Interval(*ends, level, f"t({df:.1f}), corrected for skew")
     counts = (table.n_trials, table.n_tasks, clusters)
     return Estimate(value, known, interval, method, *counts, df=df, notes=_notes(table.sizes))
 

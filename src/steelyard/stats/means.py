@@ -1,8 +1,9 @@
-"""Means of independent rows: Student's t, and the BCa bootstrap for skewed scores.
+"""Means of independent rows: Student's t, t corrected for skew, and the BCa bootstrap.
 
 Does not cover repeated trials (`two_level`) nor clusters (`clustered_mean`), though `mean_bca` takes clusters.
 One row, or rows that are all equal, give no standard error: Unknown. t needs about symmetric scores or many
-rows; both methods fall short when a rare large value has not been seen yet, and nothing in the data says so.
+rows (20 exponential values: 92 %); `mean_skewed` is what commands print for costs, seconds and unbounded scores. All
+fall short when a rare large value has not been seen yet, and nothing in the data says so.
 """
 
 from __future__ import annotations
@@ -40,7 +41,32 @@ def mean_t(values: ArrayLike, *, level: float = 0.95, bounds: Bounds | None = No
     """
     column = finite(values) if bounds is None else within(values, bounds[0], bounds[1])
     each = codes(np.arange(column.size), "row")
-    return estimate_mean(cluster_sums(column, each), level=level, bounds=bounds, method="mean")
+    form = "t" if bounds is None else "wilson"
+    found = estimate_mean(cluster_sums(column, each), level=level, bounds=bounds, method="mean", form=form)
+    if bounds is None and _leans(column):
+        why = "the values are skewed: Student's t covers less than it says (use mean_skewed, or mean_bca)"
+        return replace(found, notes=(*found.notes, why))
+    return found
+
+
+def mean_skewed(values: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Mean, `sd / sqrt(n)` and Student's t corrected for the sample's skewness (see `skewed`): for money and time.
+
+    20 to 200 exponential, gamma or lognormal values cover 93.9 to 96.4 %, where t covers 87 to 95 %.
+    """
+    column = finite(values)
+    each = codes(np.arange(column.size), "row")
+    return estimate_mean(cluster_sums(column, each), level=level, bounds=None, method="mean")
+
+
+def _leans(column: FloatArray) -> bool:
+    """Whether the sample's skewness is beyond what normal values of this number show: three standard errors."""
+    n = column.size
+    gaps = column - column.mean()
+    spread = float(np.mean(gaps**2))
+    if n < 8 or spread <= 1e-28 * float(np.mean(column**2)):
+        return False
+    return bool(abs(np.mean(gaps**3)) / spread**1.5 > 3.0 * np.sqrt(6.0 / n))
 
 
 def mean_bca(

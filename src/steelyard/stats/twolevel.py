@@ -84,7 +84,7 @@ def two_level(
     of the task means over n is unbiased for it whatever the K_i are. `V_tasks` is that sample variance less
     `mean_i(s_i^2 / K_i)`; below zero it is shown as 0 with a note. A task with one trial lends its noise from
     the tasks that have more. With `clusters` the standard error is cluster-robust over task means. `bounds`
-    are the scores' least and greatest values (None: unbounded, Student's t).
+    are the scores' least and greatest values (None: unbounded, Student's t corrected for skew).
     """
     column = finite(values) if bounds is None else within(values, bounds[0], bounds[1])
     same_length(column.size, [("tasks", len(tasks))])
