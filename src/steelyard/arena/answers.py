@@ -17,6 +17,7 @@ import numpy as np
 from steelyard.arena.base import Answer, Medium, Prompt
 from steelyard.errors import DataError, EndedBy, LedgerError
 from steelyard.ledger.base import Ledger, SuiteData, TrialRow
+from steelyard.schema.canon import content_hash
 from steelyard.schema.message import ImagePart, Message, text_of
 from steelyard.schema.task import Task
 from steelyard.schema.trace import Said, Trace, decode_trace
@@ -34,6 +35,7 @@ class Answers:
 
     def __init__(self, ledger: Ledger, run: str, *, reveal: bool = False) -> None:
         self.run = ledger.find(run).run
+        self.runs = (self.run,)
         plan = ledger.plan(self.run)
         self.names = tuple(c.name for c in plan.contestants)
         self.suites = tuple(u.name for u in plan.suites)
@@ -42,6 +44,7 @@ class Answers:
         self._kept: list[SuiteData] = ledger.suites(self.run)
         self._starts = [0, *accumulate(len(s) for s in self._kept)]
         self.n_tasks = self._starts[-1]
+        self._labels: frozenset[str] | None = None
         self._lock = threading.Lock()  # kept suites unpack into a buffer of their own
 
     def done(self) -> BoolArray:
@@ -60,6 +63,17 @@ class Answers:
     def label(self, t: int) -> str:
         """`suite/id` of a task: how votes name it."""
         return f"{self.suites[self._suite(t)]}/{self.task(t).id}"
+
+    def identity(self, t: int) -> str:
+        """What a task is: equal for tasks of other runs that ask the same under the same suite and id."""
+        task = self.task(t)
+        return content_hash([self.label(t), task.input, task.images, task.choices, task.split])
+
+    def has_label(self, label: str) -> bool:
+        """Whether a task of this run goes by this label."""
+        if self._labels is None:
+            self._labels = frozenset(self.label(t) for t in range(self.n_tasks))
+        return label in self._labels
 
     def _suite(self, t: int) -> int:
         if not 0 <= t < self.n_tasks:

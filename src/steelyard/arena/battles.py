@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from steelyard.arena.checks import check_into, due
 from steelyard.arena.draw import Past, Table, VoteCodes, common_tasks, draw
 from steelyard.arena.journal import Journal
 from steelyard.arena.keys import Keys
+from steelyard.arena.pool import Pool, answers_of
 from steelyard.arena.state import Battles, People
 from steelyard.errors import DataError
 from steelyard.ledger.base import Ledger
@@ -48,10 +49,16 @@ class Terms:
     seed: int | None = None
 
 
-def open_arena(ledger: Ledger, name: str, run: str, terms: Terms, clock: Clock = time.time_ns) -> ArenaOpened:
-    """Open an arena over the answers of a run. Raises DataError for a name that is taken or a run without pairs."""
+def open_arena(
+    ledger: Ledger, name: str, run: str | Sequence[str], terms: Terms, clock: Clock = time.time_ns
+) -> ArenaOpened:
+    """Open an arena over the answers of a run, or of several together.
+
+    Raises DataError for a name that is taken, or when no task has answers of two contestants.
+    """
     checked_name(name, "arena")
-    answers = Answers(ledger, run, reveal=terms.reveal)
+    answers = answers_of(ledger, [run] if isinstance(run, str) else list(run), reveal=terms.reveal)
+    where = f"run {' and '.join(answers.runs)}"
     names = _contestants(answers, terms.contestants)
     if not 0.0 < terms.explore <= 1.0:
         raise DataError("explore: out of range", wanted="above 0, up to 1", got=str(terms.explore))
@@ -60,13 +67,16 @@ def open_arena(ledger: Ledger, name: str, run: str, terms: Terms, clock: Clock =
     done = answers.done()[[answers.names.index(n) for n in names]]
     if not (done.sum(axis=0) >= 2).any():
         raise DataError(
-            "no task of this run has answers of two contestants",
-            where=f"run {answers.run}",
+            "no task has answers of two contestants",
+            where=where,
             wanted="a task that two contestants did, in the public split",
-            fix="run more, or decide to show held-out tasks (--reveal)",
+            fix="run more, name runs over the same prompts, or decide to show held-out tasks (--reveal)",
         )
     seed = secrets.randbits(48) if terms.seed is None else terms.seed
-    row = ArenaOpened(name, answers.run, clock(), seed, names, terms.explore, terms.expires_s, terms.reveal)
+    first, *more = answers.runs
+    row = ArenaOpened(
+        name, first, clock(), seed, names, terms.explore, terms.expires_s, terms.reveal, tuple(more)
+    )
     state = Battles()
     journal = Journal(ledger, "battles", name, state)
     taken = any(c.key == name for c in ledger.chains("votes"))
@@ -79,13 +89,14 @@ def open_arena(ledger: Ledger, name: str, run: str, terms: Terms, clock: Clock =
     return row
 
 
-def _contestants(answers: Answers, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _contestants(answers: Answers | Pool, wanted: tuple[str, ...]) -> tuple[str, ...]:
     unknown = [n for n in wanted if n not in answers.names]
     if unknown:
         raise DataError("no such contestant in this run", wanted=" | ".join(answers.names), got=unknown[0])
     names = tuple(dict.fromkeys(wanted)) or answers.names
     if len(names) < 2:
-        raise DataError("an arena needs two contestants", where=f"run {answers.run}", got=" | ".join(names))
+        where = f"run {' and '.join(answers.runs)}"
+        raise DataError("an arena needs two contestants", where=where, got=" | ".join(names))
     return names
 
 
@@ -112,7 +123,7 @@ class Arena:
                 f"no arena {name!r}", where=ledger.place, wanted=names or "an arena; none is open"
             )
         self.terms = self.battles.terms
-        self.answers = Answers(ledger, self.terms.run, reveal=self.terms.reveal)
+        self.answers = answers_of(ledger, self.terms.runs, reveal=self.terms.reveal)
         self.names = self.terms.contestants
         self._place = [self.answers.names.index(n) for n in self.names]
         self._number = {n: i for i, n in enumerate(self.names)}

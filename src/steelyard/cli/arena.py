@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Blind battles over the answers of a run: people vote in `steelyard view`, ranks come with intervals.
+    """Blind battles over the answers of runs: people vote in `steelyard view`, ranks come with intervals.
 
-    A private arena over your own prompts is a run of them: `steelyard try PROMPTS` or `steelyard import ANSWERS` first.
+    A private arena over your own prompts is runs of them: `steelyard try PROMPTS` or `steelyard import ANSWERS` first.
     """
 
 
@@ -30,7 +30,7 @@ class OpenOptions:
     """What the command line said."""
 
     name: str
-    run: str
+    runs: tuple[str, ...]
     contestant: tuple[str, ...]
     explore: float
     expires: float
@@ -42,8 +42,8 @@ class OpenOptions:
 
 @command.command(name="open")
 @click.argument("name")
-@click.argument("run", default="last")
-@click.option("--contestant", multiple=True, metavar="NAME", help="Only these [default: all of the run].")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option("--contestant", multiple=True, metavar="NAME", help="Only these [default: all of the runs].")
 @click.option("--explore", default=0.2, show_default=True, help="Share of pairs drawn uniformly.")
 @click.option("--expires", default=3600.0, show_default=True, help="Seconds that a battle can be voted on.")
 @click.option("--reveal", is_flag=True, help="Show held-out tasks too; marks the split as exposed for good.")
@@ -52,20 +52,25 @@ class OpenOptions:
 @json_option
 @packed(OpenOptions)
 def open_(o: OpenOptions) -> None:
-    """Open arena NAME over the answers of RUN (an id, a name, or `last`)."""
+    """Open arena NAME over the answers of each RUN (an id, a name, or `last`, the default).
+
+    Of several runs the same prompts are one task, and answers to them meet whichever run they are of. Contestants that
+    share a name but not their settings are told apart.
+    """
     # lazy: numpy is needed only now
     from steelyard.arena.battles import Terms, open_arena
     from steelyard.runner.exposure import expose
 
     ledger = open_place(o.place, create=False)
-    made = open_arena(ledger, o.name, o.run, Terms(o.contestant, o.explore, o.expires, o.reveal, o.seed))
+    terms = Terms(o.contestant, o.explore, o.expires, o.reveal, o.seed)
+    made = open_arena(ledger, o.name, o.runs or ("last",), terms)
     if o.reveal:
-        versions = [u.version for u in ledger.plan(made.run).suites]
+        versions = [u.version for run in made.runs for u in ledger.plan(run).suites]
         expose(ledger, versions, at=time.time_ns(), by=f"steelyard arena open {o.name} --reveal")
     if o.as_json:
         emit_json(made)
         return
-    data(f"arena {made.name} over run {made.run}: {clean(' | '.join(made.contestants), 200)}")
+    data(f"arena {made.name} over run {' and '.join(made.runs)}: {clean(' | '.join(made.contestants), 200)}")
     say("vote with: steelyard view")
 
 

@@ -20,6 +20,7 @@ class ArenaRow:
     name: str
     run: str
     run_name: str
+    more: tuple[tuple[str, str], ...]
     contestants: tuple[str, ...]
     n_votes: int
     n_held: int
@@ -78,6 +79,7 @@ def build(desk: Desk, ask: Ask) -> ArenasPage:
                 a.name,
                 a.terms.run,
                 name,
+                tuple((r, runs[r].name if r in runs else "") for r in a.terms.more),
                 a.names,
                 len(cast.votes),
                 len(held.held),
@@ -96,7 +98,8 @@ def build(desk: Desk, ask: Ask) -> ArenasPage:
 
 
 def _new_arena(desk: Desk, ask: Ask) -> Done:
-    made = open_arena(desk.ledger, ask.field("name").strip(), ask.field("run") or "last", Terms())
+    chosen = [r for r in ask.form.get("run", ()) if r] or ["last"]
+    made = open_arena(desk.ledger, ask.field("name").strip(), chosen, Terms())
     return Done(address(*fill("/arena/{arena}", {"arena": made.name})), {"arena": made.name})
 
 
