@@ -2,7 +2,8 @@
 
 Tasks are the same when suite, id and everything that they ask are (a prompt that was changed is another task).
 Contestants are the same when their whole specification but the price is; two that only share a name are told apart by
-their runs. Everything follows from the runs' plans in the order given, so that what an arena wrote down means the same tomorrow.
+their runs. Everything follows from the runs' plans in the order given, so that what an arena wrote down means the
+same tomorrow.
 """
 
 from __future__ import annotations

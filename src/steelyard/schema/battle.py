@@ -9,8 +9,9 @@ class ArenaOpened(Struct, frozen=True, omit_defaults=True, tag="opened"):
     """The terms of an arena, its first row.
 
     `run` is whose answers are shown, `more` further runs whose answers are pooled with them, `contestants` which of
-    them (empty: all). `seed` makes every draw repeatable from the rows; `explore` is the share of draws that are uniform over pairs; a battle can be voted on for
-    `expires_s`. `reveal` shows held-out tasks too: somebody decided so, and the split is exposed from then on.
+    them (empty: all). `seed` makes every draw repeatable from the rows; `explore` is the share of draws that are
+    uniform over pairs; a battle can be voted on for `expires_s`. `reveal` shows held-out tasks too: somebody decided
+    so, and the split is exposed from then on.
     """
 
     name: str
