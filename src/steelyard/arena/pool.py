@@ -99,7 +99,9 @@ def _contestants(ledger: Ledger, runs: Sequence[str]) -> tuple[tuple[str, ...], 
     for run in runs:
         mine = []
         for spec in ledger.plan(run).contestants:
-            what = content_hash(msgspec.structs.replace(spec, price=None))  # a new price list is no new contestant
+            what = content_hash(
+                msgspec.structs.replace(spec, price=None)
+            )  # a new price list is no new contestant
             if what not in found:
                 name = spec.name if spec.name not in taken else f"{spec.name} ({run})"
                 found[what] = name
