@@ -27,8 +27,21 @@ def test_the_page_keeps_every_promise(browser: Browser, pages: Pages, which: str
 
 def test_a_real_run_of_one_contestant_says_so(browser: Browser, imported_pages: Pages) -> None:
     answer = imported_pages.get(f"/runs/{imported_pages.runs['tau']}/diff")
-    assert answer.status == 404
+    assert answer.status == 200
+    assert "the run has one contestant: choose another" in answer.text
+    check_everywhere(browser, imported_pages.at(f"/runs/{imported_pages.runs['tau']}/diff"))
+
+
+def test_twice_the_same_contestant_is_said_and_not_compared(pages: Pages) -> None:
+    answer = pages.get(f"/runs/{pages.runs['ordinary']}/diff?a=alpha-large&b=alpha-large")
+    assert answer.status == 200
     assert "not compared with itself" in answer.text
+
+
+def test_a_comparison_says_where_it_is_not_the_summarys(pages: Pages) -> None:
+    """The summary counts every suite once; the comparison every task."""
+    body = json.loads(pages.get(f"/runs/{pages.runs['ordinary']}/diff?format=json").text)
+    assert body["notes"] == ["every task counts once here; in the summary every suite counts once"]
 
 
 def test_the_verdict_is_that_of_the_command(pages: Pages, ledger_place: Path) -> None:

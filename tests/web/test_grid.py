@@ -15,7 +15,7 @@ from tests.web.kit import Pages
 
 from steelyard.decide.tasktable import task_table
 from steelyard.stats.lifecycle import task_states
-from steelyard.web.dots import MOST, shares
+from steelyard.web.dots import MOST, dots, shares
 
 
 @pytest.mark.parametrize("which", ["ordinary", "hostile"])
@@ -28,6 +28,11 @@ def test_both_pages_keep_every_promise(browser: Browser, pages: Pages, which: st
 def test_imported_runs_have_both(browser: Browser, imported_pages: Pages, which: str) -> None:
     check_everywhere(browser, imported_pages.at(f"/runs/{imported_pages.runs[which]}/grid?sort=flips"))
     check_everywhere(browser, imported_pages.at(f"/runs/{imported_pages.runs[which]}/task?t=0"))
+
+
+def test_more_trials_than_marks_are_counted_beside_them() -> None:
+    assert '<span class="of">24/50</span>' in dots((24, 0, 0, 25, 1))
+    assert "of" not in dots((3, 0, 0, 2, 0)).replace("role", "")
 
 
 def grid(pages: Pages, query: str) -> dict[str, object]:

@@ -64,6 +64,14 @@ class TestText:
         assert 'title="… ' in text.line("z" * 500, 100)
         assert "z" * 101 not in text.line("z" * 500, 100).split("title=")[0]
 
+    def test_a_long_name_keeps_both_ends(self) -> None:
+        first, second = (str(text.name(f"organisation/model-family-2026-preview-{i}", 20)) for i in (1, 2))
+        assert first.replace("1", "2") == second
+        assert "preview-1</bdi>" in first
+        assert 'title="organisation/model-family-2026-preview-1"' in first
+        assert "<b>" not in text.name("<b>" * 30 + "\u202e", 20)
+        assert text.name("short", 20) == text.shown("short")
+
 
 class TestAddresses:
     @given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=20), max_size=4), any_text)

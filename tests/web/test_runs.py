@@ -5,10 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+from contextlib import closing
+from pathlib import Path
 
 from playwright.sync_api import Browser
 from tests.web.browsing import check_everywhere, look
-from tests.web.kit import Pages
+from tests.web.kit import Pages, served
+
+from steelyard.ledger import open_ledger
+from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.plan import Plan, SuiteUse
+from steelyard.schema.task import Task
+from steelyard.testing import ledgers
+from steelyard.testing.ledger_rows import ListSuite
+from steelyard.web.desk import Desk
+from steelyard.web.views.runs import NOT_YET, Leader, _leader
 
 
 def test_the_page_keeps_every_promise(browser: Browser, pages: Pages) -> None:
@@ -50,3 +62,52 @@ def test_keys_move_and_open(browser: Browser, pages: Pages) -> None:
     seen.page.wait_for_url("**/runs")
     seen.sound()
     seen.page.context.close()
+
+
+def test_the_leader_of_each_run_is_that_of_its_summary(pages: Pages) -> None:
+    run = pages.runs["ordinary"]
+    rows = {r["run"]: r for r in csv.DictReader(io.StringIO(pages.get("/runs?format=csv").text))}
+    board = json.loads(pages.get(f"/runs/{run}?format=json").text)
+    first = board["lines"][0]
+    assert rows[run]["leader"] == first["contestant"]
+    assert float(rows[run]["score"]) == first["estimate"]["value"]
+    assert float(rows[run]["low"]) == first["estimate"]["interval"]["low"]
+    row = next(
+        r
+        for r in json.loads(pages.get("/runs?format=json").text)["groups"][0]["rows"]
+        if r["info"]["run"] == run
+    )
+    assert row["leader"]["sentence"] == board["sentence"]
+    assert row["leader"]["ahead"] == sum(v["verdict"] == "better" for v in board["versus"])
+    text = pages.get("/runs").text
+    assert f"{100 * first['estimate']['value']:.1f}" in text
+    assert "ahead of" in text
+
+
+def test_a_run_without_an_answer_names_no_leader(tmp_path: Path) -> None:
+    suite = ListSuite("s", [Task("a", "Q?", "1")])
+    specs = (ContestantSpec("m", "endpoint", model="m"), ContestantSpec("n", "endpoint", model="n"))
+    with closing(open_ledger(str(tmp_path / "l"))) as ledger:
+        plan = Plan((SuiteUse("s.jsonl", name="s", version=suite.header.version),), specs, name="empty")
+        with ledger.create_run(plan, [suite], name="empty") as writer:
+            writer.close("stopped")
+    with served(tmp_path / "l") as found:
+        assert "no graded trial" in found.get("/runs").text
+        assert "unknown: no graded trial" in found.get("/runs?format=csv").text
+        for path in ("", "/grid", "/diff", "/failures", "/task?t=0"):
+            assert found.get(f"/runs/last{path}").status == 200
+        missing = found.get("/runs/last/trace?t=0")
+        assert missing.status == 404
+        assert "m on task number 0" in missing.text
+
+
+def test_many_runs_come_at_once_and_their_leaders_follow(tmp_path: Path) -> None:
+    """With no time to spare only what is known is shown; the page says so and asks again."""
+    ledgers.ordinary(tmp_path / "l", tasks=3, repeats=1)
+    with closing(open_ledger(str(tmp_path / "l"), create=False)) as ledger:
+        desk = Desk(ledger)
+        run = desk.run("last")
+        assert _leader(desk, run, time.monotonic() - 1) is NOT_YET
+        worked_out = _leader(desk, run, time.monotonic() + 60)
+        assert isinstance(worked_out, Leader)
+        assert _leader(desk, run, time.monotonic() - 1) == worked_out

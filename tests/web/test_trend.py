@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from html import unescape
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -45,7 +47,7 @@ def test_gates_are_kept_with_their_evidence_and_shown(browser: Browser, tmp_path
         assert body["n_runs"] == 2
         assert all(len(x["points"]) == 2 for x in body["lines"])
         decision = body["decisions"][0]
-        assert decision["command"] == f"steelyard gate rules.yaml {second}"
+        assert decision["command"] == f"steelyard gate {rules} {second}"
         assert [c["outcome"] for c in decision["checks"]] == ["pass", "regression"]
         assert not decision["stale"]
         assert "&lt;script&gt;" in pages.get("/trend").text
@@ -56,9 +58,15 @@ def test_the_command_judges_the_same_trials_again(tmp_path: Path) -> None:
     run = ledgers.ordinary(place, tasks=12)
     rules.write_text(RULES)
     gated(place, rules, "--where", "suite=sums")
-    with served(place) as pages:
+    with served(place, named=str(place)) as pages:
         decision = json.loads(pages.get("/trend?format=json").text)["decisions"][0]
-    assert decision["command"] == f"steelyard gate 'my rules.yaml' {run} --where suite=sums"
+        shown = pages.get("/trend").text
+    assert decision["command"] == f"steelyard gate '{rules}' {run} --where suite=sums --ledger {place}"
+    assert decision["command"] in unescape(shown)
+    again = CliRunner().invoke(main, [*shlex.split(decision["command"])[1:], "--no-record", "--json"])
+    assert again.exit_code == decision["exit_code"]
+    told = json.loads(again.stdout)
+    assert [c["value"] for c in told["checks"]] == [c["value"] for c in decision["checks"]]
 
 
 def test_a_ledger_without_gates_says_how_to_make_one(browser: Browser, pages: Pages) -> None:

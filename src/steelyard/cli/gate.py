@@ -84,7 +84,7 @@ def _keep(source: Source, rules: Path, report: GateReport) -> None:
         text = rules.read_text(encoding="utf-8-sig")
         keep_gate(
             ledger,
-            GateRow(now_ns(), info.run, info.name, info.head, info.n_records, rules.name, text,
+            GateRow(now_ns(), info.run, info.name, info.head, info.n_records, str(rules), text,
                     report.outcome.value, int(report.outcome.exit_code), told, source.where),
         )  # fmt: skip
     except LedgerError as e:

@@ -46,6 +46,8 @@ class Group:
     by_contestant: tuple[tuple[str, int], ...]
     typical: tuple[tuple[str, str, float, float], ...]
     examples: tuple[tuple[int, int, int], ...]
+    varied: bool = False
+    """True when `says` is one of several texts of the group."""
 
 
 def signature(text: str) -> str:
@@ -78,6 +80,7 @@ def groups(failures: Iterable[Failure], *, examples: int = 4) -> tuple[Group, ..
                 tuple(who.most_common()),
                 _typical(members, sides[side], totals[side]),
                 _spread(members, examples),
+                any(f.says != members[0].says for f in members),
             )
         )
     return tuple(sorted(out, key=lambda g: (g.side, -g.count, g.kind, g.says)))

@@ -76,6 +76,9 @@ class Leaderboard:
     level: float
 
 
+NAMED = 5
+"""Contestants that a sentence names; the table below it has them all."""
+
 Sequential = Mapping[tuple[int, int], Estimate]
 """(suite, contestant) to the estimate of a stopping rule."""
 
@@ -335,7 +338,7 @@ def _suite_weights(suite_of: IntArray) -> FloatArray:
 def _sentence(overall: Sequence[Line], versus: Sequence[Versus], coverage_floor: float) -> str:
     thin = [line for line in overall if line.coverage < coverage_floor]
     if thin:
-        names = ", ".join(f"{line.contestant} {line.coverage:.0%}" for line in thin)
+        names = _listed([f"{line.contestant} {line.coverage:.0%}" for line in thin])
         return f"No verdict: coverage is below the floor of {coverage_floor:.0%} ({names})."
     if not versus:
         best = overall[0].estimate
@@ -362,7 +365,12 @@ def _sentence(overall: Sequence[Line], versus: Sequence[Versus], coverage_floor:
     effect = f"{100 * d.value:.1f} points over {nearest.other} ({span})"
     if not open_:
         return f"{leader} is better than all others: {effect}."
-    names = ", ".join(v.other for v in open_)
-    return (
-        f"{leader} is better than {', '.join(v.other for v in better)} ({effect}); undecided against {names}."
-    )
+    over, names = _listed([v.other for v in better]), _listed([v.other for v in open_])
+    return f"{leader} is better than {over} ({effect}); undecided against {names}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence can hold them: all of a few, of many the first and how many more."""
+    if len(names) <= NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more"

@@ -24,6 +24,8 @@ from steelyard.schema.task import Task
 
 T = TypeVar("T")
 
+KEPT_SMALL = 4_000
+"""Cached values of a few hundred bytes."""
 KEPT = 48
 """Cached values: page models and boards, a few hundred kilobytes each at most. Not for trials or texts."""
 
@@ -54,6 +56,7 @@ class Desk:
     ) -> None:
         self.ledger, self.named, self._reveal, self._clock = ledger, named, reveal, clock
         self._kept: OrderedDict[tuple[object, ...], _Kept] = OrderedDict()
+        self._small: OrderedDict[tuple[object, ...], _Kept] = OrderedDict()
         self._locks: dict[tuple[object, ...], threading.Lock] = {}
         self._lock = threading.Lock()
         self._exposed: set[str] = set()
@@ -63,19 +66,29 @@ class Desk:
         """A run by id, prefix, name or `last`. Raises DataError (a 404 page)."""
         return self.ledger.find(name)
 
-    def cached(self, run: RunInfo, what: tuple[object, ...], make: Callable[[], T]) -> T:
+    def has(self, run: RunInfo, what: tuple[object, ...]) -> bool:
+        """True when a small value of the run as it is now would be given at once."""
+        with self._lock:
+            kept = self._small.get((run.run, *what))
+        return kept is not None and (kept.head == run.head or run.status == "running")
+
+    def cached(
+        self, run: RunInfo, what: tuple[object, ...], make: Callable[[], T], *, small: bool = False
+    ) -> T:
         """`make()` once for each head of the run; `what` names the figure and its settings.
 
-        Of a running run an older value is given for up to ten times as long as it took to make.
+        Of a running run an older value is given for up to ten times as long as it took to make. Thousands of `small`
+        values are kept.
         """
+        store, most = (self._small, KEPT_SMALL) if small else (self._kept, KEPT)
         key = (run.run, *what)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             with self._lock:
-                kept = self._kept.get(key)
+                kept = store.get(key)
                 if kept is not None:
-                    self._kept.move_to_end(key)
+                    store.move_to_end(key)
             now = self._clock()
             if kept is not None and (
                 kept.head == run.head or (run.status == "running" and now - kept.made_at < 10 * kept.took)
@@ -83,9 +96,9 @@ class Desk:
                 return cast("T", kept.value)
             value = make()
             with self._lock:
-                self._kept[key] = _Kept(value, run.head, now, self._clock() - now)
-                while len(self._kept) > KEPT:
-                    old, _ = self._kept.popitem(last=False)
+                store[key] = _Kept(value, run.head, now, self._clock() - now)
+                while len(store) > most:
+                    old, _ = store.popitem(last=False)
                     self._locks.pop(old, None)
             return value
 

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 STEP, SIZE = 12, 12
 MOST = 12
-"""Dots drawn; with more, marks are in proportion and the words say how many there are."""
+"""Marks drawn; with more trials they are in proportion, and how many passed of how many stands beside them."""
 
 KINDS = ("passed", "partial", "abstained", "failed", "ungraded")
 
@@ -39,6 +39,8 @@ def dots(counts: Sequence[int]) -> Markup:
     box = f'viewBox="0 0 {width} {SIZE}" width="{width}" height="{SIZE}"'
     head = f'<svg class="dots" {box} role="img" aria-label="{escape(words)}">'
     body = f"{head}<title>{escape(words)}</title>{''.join(parts)}</svg>"
+    if total > MOST:  # the marks are shares then: the counts stand beside them
+        body += f'<span class="of">{counts[0]}/{total}</span>'
     return Markup(body)  # noqa: S704 - numbers and names of ours only
 
 

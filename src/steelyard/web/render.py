@@ -1,6 +1,7 @@
 """Templates to HTML: one environment, escaping everything, with the words that templates may use.
 
 {{ text(x) }} {{ line(x) }}          what a model or a file said: marks, <bdi>, cut
+{{ name(x, 40) }}                    a name (contestant, task, run): a long one is cut in the middle
 {{ fig.percent(x) }} and the rest    figures (see `figures`)
 {{ svg.interval_bar(estimate) }}     small pictures;  {{ dots(counts) }}: repeats as dots
 {{ href("summary", {"run": run}) }}  the address of a view;  {{ has("grid") }}: is there such a view
@@ -40,6 +41,7 @@ class Renderer:
         self._environment.globals.update(
             text=text.shown,
             line=text.line,
+            name=text.name,
             visible=text.visible,
             fig=figures,
             svg=svg,

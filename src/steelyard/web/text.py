@@ -68,6 +68,17 @@ def shown(text: object, limit: int = LIMIT) -> Markup:
     return Markup(f'<bdi class="text">{body}</bdi>{more}')  # noqa: S704 - `body` is escaped just above
 
 
+def name(text: object, limit: int = 40) -> Markup:
+    """A name on one line; a long one is cut in the middle: what tells names apart is at either end."""
+    whole = re.sub(r"[\n\t]+", " ", text if isinstance(text, str) else str(text))
+    if len(whole) <= limit:
+        return shown(whole, 0)
+    tail = limit // 2
+    both = shown(whole[: limit - tail - 1], 0), shown(whole[-tail:], 0)
+    cut = Markup('<span class="named" title="{}">{}<span class="cut">…</span>{}</span>')
+    return cut.format(visible(whole[:600]), *both)
+
+
 def line(text: object, limit: int = 120) -> Markup:
     """A hostile text on one line: as `shown`, line breaks as spaces, the cut as an ellipsis that tells the rest."""
     whole = text if isinstance(text, str) else str(text)

@@ -89,7 +89,10 @@ def trial_row(ledger: Ledger, run: RunInfo, cell: tuple[int, int, int | None]) -
     where = {"c": c, "t": t} if k is None else {"c": c, "t": t, "k": k}
     found = next(iter(ledger.trials(run.run, where)), None)
     if found is None:
-        raise DataError("this trial has not been done (yet)", got=f"contestant {c}, task {t}, trial {k}")
+        got = f"{run.contestants[c]} on task number {t}" + ("" if k is None else f", trial {k}")
+        raise DataError(
+            "this trial has not been done (yet)", wanted="one with a mark on the page of tasks", got=got
+        )
     return found
 
 

@@ -180,8 +180,6 @@ def sides(desk: Desk, ask: Ask, run: RunInfo, other: RunInfo) -> tuple[Side, Sid
         b = b or next((n for n in board if n != a), run.contestants[0])
         a = a or next((n for n in board if n != b), b)
     left, right = desk.contestant(run, a), desk.contestant(other, b)
-    if run.run == other.run and left == right:
-        raise DataError("a contestant is not compared with itself", wanted="?a= and ?b= of two", got=a)
     marked = run.run != other.run
     return (
         Side(run.run, a, left, f"{a} ({run.name or run.run})" if marked else a),
@@ -260,6 +258,11 @@ def _flips(
 def _compared(
     desk: Desk, runs: tuple[RunInfo, RunInfo], who: tuple[Side, Side]
 ) -> tuple[Comparison | None, str]:
+    if runs[0].run == runs[1].run and who[0].c == who[1].c:
+        one = len(runs[0].contestants) == 1
+        why = "the run has one contestant" if one else "a contestant is not compared with itself"
+        return None, f"{why}: choose another one, or another run, to compare with"
+
     def make() -> Comparison:
         left, right = who
         if left.run == right.run:
@@ -274,7 +277,7 @@ def _compared(
         heads = tuple(r.head for r in runs)
         return desk.cached(runs[0], ("diff", who[0], who[1], heads), make), ""
     except DataError as e:
-        return None, str(e)
+        return None, e.message
 
 
 def _texts(
@@ -299,11 +302,19 @@ def _texts(
 
 
 def _notes(desk: Desk, run: RunInfo, other: RunInfo) -> tuple[str, ...]:
+    said = [
+        "trials were added until scores were known well enough: the summary's intervals hold at every look, this one "
+        "as if their number had been fixed before"
+        for r in dict.fromkeys((run.run, other.run))
+        if desk.ledger.plan(r).trials.until is not None
+    ][:1]
     if run.run == other.run:
-        return ()
+        if len(run.suites) > 1:
+            said.append("every task counts once here; in the summary every suite counts once")
+        return tuple(said)
     mine = {u.name: u.version for u in desk.ready(run).plan.suites}
     theirs = {u.name: u.version for u in desk.ready(other).plan.suites}
-    return tuple(
+    return *said, *(
         f"suite {name} has another version in the other run: tasks are joined by id, and may differ"
         for name in mine
         if name in theirs and mine[name] != theirs[name]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from steelyard.arena.queue import ANNOTATIONS
+from steelyard.errors import SteelyardError
 from steelyard.ledger.base import RunInfo
+from steelyard.runner.results import results
+from steelyard.stats.base import Estimate
+from steelyard.unknown import Unknown, is_known
 from steelyard.web.ask import Ask, address
 from steelyard.web.base import Act, Done, Table, View
 from steelyard.web.desk import Desk
@@ -15,6 +21,9 @@ from steelyard.web.tags import all_tags, tag
 STATES = ("running", "open", "complete", "capped", "stopped", "failed")
 GROUPS = ("none", "name", "suite", "status", "source", "day", "tag")
 SORTS = ("created", "name", "status", "tasks", "spent")
+SPARED = 0.25
+"""Seconds that a page may take to work out who leads; the others follow while it is looked at."""
+NOT_YET = Unknown("not worked out yet")
 MOST = 500
 """Rows on one page; a filter finds the others."""
 
@@ -35,11 +44,25 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Leader:
+    """Who stands first in a run: `ahead` of how many of the `others` it is clearly better than; `sentence` is the
+    verdict as the summary has it, `clear` False when that is none (coverage below the floor)."""
+
+    contestant: str
+    estimate: Estimate
+    ahead: int
+    others: int
+    clear: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run and, while it is running and answers, how far it is."""
+    """A run, who leads in it and, while it is running and answers, how far it is."""
 
     info: RunInfo
     live: Live | None
+    leader: Leader | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +76,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class RunsPage:
-    """`n_all` runs are in the ledger, `n_found` match, `groups` hold the first `MOST` of those."""
+    """`n_all` runs are in the ledger, `n_found` match, `groups` hold the first `MOST` of those. `n_votes` are arenas,
+    imported votes and queues; `pending` says that some leaders are still to be worked out."""
 
     groups: tuple[Group, ...]
     n_all: int
@@ -62,20 +86,30 @@ class RunsPage:
     states: tuple[str, ...]
     suites: tuple[str, ...]
     tags: tuple[str, ...]
+    n_votes: int
+    pending: bool
     title: str = "Runs"
     command: str = "steelyard show"
 
     def table(self) -> Table:
         """One row a run."""
         columns = ("run", "name", "status", "created_at", "source", "suites", "contestants", "tasks", "records",
-                   "spent_dollars", "tags", "head")  # fmt: skip
-        return Table(columns, (_row(r.info) for g in self.groups for r in g.rows))
+                   "spent_dollars", "leader", "score", "low", "high", "tags", "head")  # fmt: skip
+        return Table(columns, (_row(r.info, r.leader) for g in self.groups for r in g.rows))
 
 
-def _row(r: RunInfo) -> tuple[object, ...]:
+def _row(r: RunInfo, leader: Leader | Unknown) -> tuple[object, ...]:
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(r.created_at / 1e9))
     return (r.run, r.name, r.status, made, r.source, " ".join(r.suites), " ".join(r.contestants), r.n_tasks,
-            r.n_records, r.spent_pusd / 1e12, " ".join(r.tags), r.head)  # fmt: skip
+            r.n_records, r.spent_pusd / 1e12, *_ends(leader), " ".join(r.tags), r.head)  # fmt: skip
+
+
+def _ends(leader: Leader | Unknown) -> tuple[object, ...]:
+    if not is_known(leader):
+        return leader, leader, leader, leader
+    i = leader.estimate.interval
+    low, high = (i.low, i.high) if is_known(i) else (i, i)
+    return leader.contestant, leader.estimate.value, low, high
 
 
 def build(desk: Desk, ask: Ask) -> RunsPage:
@@ -93,7 +127,8 @@ def build(desk: Desk, ask: Ask) -> RunsPage:
         and all(w in _searched(r) for w in words)
     ]
     found = _sorted(found, ask)
-    rows = [RunRow(r, live_of(desk, r)) for r in found[:MOST]]
+    until = math.inf if ask.text("format") else time.monotonic() + SPARED
+    rows = [RunRow(r, live_of(desk, r), _leader(desk, r, until)) for r in found[:MOST]]
     return RunsPage(
         groups=_grouped(rows, ask.one_of("group", GROUPS, "none")),
         n_all=len(every),
@@ -102,6 +137,33 @@ def build(desk: Desk, ask: Ask) -> RunsPage:
         states=tuple(s for s in STATES if any(r.status == s for r in every)),
         suites=tuple(sorted({s for r in every for s in r.suites})),
         tags=tuple(sorted({t for r in every for t in r.tags})),
+        n_votes=len(desk.ledger.chains("votes")) + len(desk.ledger.chains(ANNOTATIONS)),
+        pending=any(row.leader == NOT_YET for row in rows),
+    )
+
+
+def _leader(desk: Desk, run: RunInfo, until: float) -> Leader | Unknown:
+    """Who leads; not worked out any more after the moment `until`, so that a page of many runs comes at once."""
+    if time.monotonic() > until and not desk.has(run, ("leader",)):
+        return NOT_YET
+    return desk.cached(run, ("leader",), lambda: _worked_out(desk, run), small=True)
+
+
+def _worked_out(desk: Desk, run: RunInfo) -> Leader | Unknown:
+    try:
+        board = results(desk.ledger, run.run).board
+    except SteelyardError as e:
+        return Unknown(str(e))
+    if not board.overall or not is_known(board.overall[0].estimate.value):
+        return Unknown("no graded trial yet" if run.status == "running" else "no graded trial")
+    top, others = board.overall[0], board.versus
+    return Leader(
+        contestant=top.contestant,
+        estimate=top.estimate,
+        ahead=sum(v.verdict == "better" for v in others),
+        others=len(others),
+        clear=not board.sentence.startswith("No verdict"),
+        sentence=board.sentence,
     )
 
 

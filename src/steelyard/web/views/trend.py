@@ -37,6 +37,11 @@ class Line:
     contestant: str
     points: tuple[Point, ...]
 
+    @property
+    def single(self) -> bool:
+        """One run is no trend."""
+        return len(self.points) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -85,6 +90,14 @@ class TrendPage:
     title: str = "Trend and gates"
     command: str = ""
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What gates decided, above the printed table."""
+        return tuple(
+            f"gate {d.rules} on {d.run_name or d.run}: {d.outcome} (exit code {d.exit_code}); again: {d.command}"
+            for d in self.decisions
+        )
+
     def table(self) -> Table:
         """One row a contestant and run."""
         columns = (
@@ -131,12 +144,16 @@ def build(desk: Desk, ask: Ask) -> TrendPage:
         lines=tuple(sorted(lines, key=lambda x: (-len(x.points), x.contestant))[:60]),
         n_runs=len(chosen),
         versions=tuple(dict.fromkeys(p.version for x in lines for p in x.points)),
-        decisions=tuple(_decision(row, known) for row in gates(desk.ledger)[: -DECISIONS - 1 : -1]),
+        decisions=tuple(
+            _decision(row, known, desk.named) for row in gates(desk.ledger)[: -DECISIONS - 1 : -1]
+        ),
     )
 
 
-def _decision(row: GateRow, known: dict[str, RunInfo]) -> Decision:
+def _decision(row: GateRow, known: dict[str, RunInfo], named: str) -> Decision:
     info = known.get(row.run)
+    wheres = (x for w in row.where for x in ("--where", w))
+    place = ("--ledger", named) if named else ()
     return Decision(
         row.at,
         row.run,
@@ -148,9 +165,7 @@ def _decision(row: GateRow, known: dict[str, RunInfo]) -> Decision:
         row.outcome,
         row.exit_code,
         tuple(_evidence(c) for c in _list(row.report.get("checks"))),
-        shlex.join(
-            ("steelyard", "gate", row.rules, row.run, *(x for w in row.where for x in ("--where", w)))
-        ),
+        shlex.join(("steelyard", "gate", row.rules, row.run, *wheres, *place)),
         info is not None,
         info is not None and info.head != row.head,
     )
