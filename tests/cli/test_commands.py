@@ -389,3 +389,23 @@ def test_show_says_what_is_possibly_paid_after_a_kill(tmp_path: Path) -> None:
     paid = json.loads(steelyard("show", "last", "--json", cwd=tmp_path).stdout)["possibly_paid"]
     assert paid["calls"] == 1
     assert 0 < paid["at_most_dollars"] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "kind"),
+    [
+        (["run", "none.yaml"], 3, "PlanError"),
+        (["show", "last", "--bogus"], 2, "UsageError"),
+        (["try", "d.jsonl", "--model", "m"], 2, "UsageError"),
+        (["verify", "--ledger", "nowhere"], 3, "DataError"),
+    ],
+)
+def test_an_error_is_json_too_when_json_is_asked_for(
+    args: list[str], code: int, kind: str, tmp_path: Path
+) -> None:
+    out = steelyard(*args, "--json", cwd=tmp_path)
+    assert out.returncode == code
+    error = json.loads(out.stdout)["error"]
+    assert (error["kind"], error["exit_code"]) == (kind, code)
+    assert error["message"]
+    assert error["message"] in out.stderr

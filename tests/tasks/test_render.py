@@ -12,7 +12,7 @@ import pytest
 from steelyard.errors import DataError
 from steelyard.schema.contestant import Prompt
 from steelyard.schema.message import ImagePart, Message, TextPart, text_of
-from steelyard.tasks import Suite, check_prompt, has_canary, load, render
+from steelyard.tasks import Suite, check_prompt, has_canary, load, render, with_images
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -147,6 +147,29 @@ def test_images_beside_the_suite_are_sent_and_count_for_the_version(tmp_path: Pa
         suite_of(tmp_path, {"input": "what?", "target": "t", "images": ["i.png"]}).header.version
         != suite.header.version
     )
+
+
+def test_images_inside_messages_are_read_by_path_and_count_for_the_version(tmp_path: Path) -> None:
+    (tmp_path / "i.png").write_bytes(PNG)
+
+    def with_image(path: str) -> Suite:
+        part = {"type": "image", "path": path}
+        parts = [
+            {"type": "text", "text": "what?"},
+            part,
+            {"type": "image_url", "image_url": "https://h/i.png"},
+        ]
+        return suite_of(tmp_path, {"input": [{"role": "user", "content": parts}], "target": "t"})
+
+    suite = with_image("i.png")
+    task = with_images(suite, suite.task(0))
+    held = ImagePart(media_type="image/png", data=base64.b64encode(PNG).decode())
+    assert task.input == (Message("user", (TextPart("what?"), held, ImagePart(url="https://h/i.png"))),)
+    (tmp_path / "i.png").write_bytes(PNG + b"\0")
+    assert with_image("i.png").header.version != suite.header.version
+    for wrong, said in (("none.png", "missing"), ("../../etc/passwd", "outside"), (".", "missing")):
+        with pytest.raises(DataError, match=said):
+            with_image(wrong)
 
 
 def test_the_canary_is_reported_when_it_would_be_sent(tmp_path: Path) -> None:

@@ -75,6 +75,11 @@ class LazyGroup(click.Group):
                 raise
             raise click.UsageError(f"{e.message} Did you mean {near[0]!r}?", ctx) from None
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether JSON is asked for, so that an error is JSON, too, wherever it is found."""
+        ctx.meta["steelyard.json"] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; an error that we raise on purpose ends it with its text and its exit code."""
         # read when NumPy loads: on arrays as small as ours further threads only take turns (13 times slower on two
@@ -83,8 +88,17 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except SteelyardError as e:
-            click.echo(f"error: {e}", err=True)
-            ctx.exit(int(e.exit_code))
+            # lazy: json, which `--help` does not need
+            from steelyard.cli.out import fail
+
+            fail(e)
+        except click.ClickException as e:
+            if ctx.meta.get("steelyard.json"):
+                # lazy: as above
+                from steelyard.cli.out import emit_error
+
+                emit_error("UsageError", e.exit_code, {"message": e.format_message()})
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the table of commands."""

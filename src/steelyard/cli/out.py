@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -63,6 +63,27 @@ def leave(code: ExitCode) -> NoReturn:
     sys.exit(int(code))
 
 
+JSON = "steelyard.json"
+"""Key of a context's `meta`: whether `--json` was asked for anywhere on the command line."""
+
+
+def fail(error: SteelyardError) -> NoReturn:
+    """End the command with an error's text on stderr, with `--json` also as a document on stdout, and its exit code."""
+    say(f"error: {clean(str(error))}")
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(JSON):
+        named = {k: getattr(error, k, "") for k in ("message", "where", "wanted", "got", "fix")}
+        emit_error(
+            type(error).__name__, error.exit_code, {**named, "message": named["message"] or str(error)}
+        )
+    leave(error.exit_code)
+
+
+def emit_error(kind: str, code: int, fields: Mapping[str, object]) -> None:
+    """`{"error": {...}}` on stdout."""
+    emit_json({"error": {"kind": kind, "exit_code": int(code), **fields}})
+
+
 def guarded(function: Callable[P, None]) -> Callable[P, None]:
     """Turn our errors into one message on stderr and their exit code; anything else stays a traceback (code 1)."""
 
@@ -71,8 +92,7 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
         try:
             function(*args, **kwargs)
         except SteelyardError as e:
-            say(f"error: {clean(str(e))}")
-            leave(e.exit_code)
+            fail(e)
         except KeyboardInterrupt:
             say("interrupted")
             leave(ExitCode.INTERRUPTED)

@@ -51,6 +51,11 @@ def _with_trace(ledger: Ledger, view: TrialView) -> dict[str, object]:
     return {**asdict(view), "trace": kept}
 
 
+def _told(text: str, limit: int) -> str:
+    """A text of several lines, set in: none of its lines can pass for one of ours."""
+    return clean(text, limit).replace("\n", "\n      ")
+
+
 def _text(v: TrialView) -> str:
     lines = [
         f"── {clean(v.contestant)} · {clean(v.suite)} · task {clean(v.task)} · trial {v.trial} · {v.outcome}"
@@ -58,16 +63,16 @@ def _text(v: TrialView) -> str:
     if v.cause:
         lines[0] += f" ({clean(v.cause)})"
     for role, text in v.asked:
-        lines.append(f"   {role or 'asked'}: {clean(text, 1500)}")
+        lines.append(f"   {role or 'asked'}: {_told(text, 1500)}")
     if v.reasoning:
-        lines.append(f"   reasoning: {clean(v.reasoning, 1500)}")
-    lines.append(f"   answer: {clean(v.answer, 3000)}")
+        lines.append(f"   reasoning: {_told(v.reasoning, 1500)}")
+    lines.append(f"   answer: {_told(v.answer, 3000)}")
     lines.append(
-        f"   target: {clean(v.target, 500)}"
-        + (f"   read as: {clean(v.extracted, 200)}" if v.extracted else "")
+        f"   target: {_told(v.target, 500)}"
+        + (f"   read as: {_told(v.extracted, 200)}" if v.extracted else "")
     )
     if v.explanation:
-        lines.append(f"   why: {clean(v.explanation, 1000)}")
+        lines.append(f"   why: {_told(v.explanation, 1000)}")
     if v.changed:
         lines.append(f"   changed: {clean(', '.join(v.changed), 600)}")
     lines += [f"   flag: {clean(flag, 300)}" for flag in v.flags]

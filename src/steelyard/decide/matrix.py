@@ -86,9 +86,9 @@ def _column(results: Results, name: str) -> Coded:
         known = conditions_of(results)
         raise DataError(
             f"condition {name!r} is not in the results",
-            wanted=", ".join(known),
+            wanted=", ".join(known) or "none: these tasks have no conditions",
             got=name,
-            fix=nearest(name, known),
+            fix=nearest(name, known) if known else "give the data a `conditions` column",
         )
     return column
 

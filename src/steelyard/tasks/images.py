@@ -9,10 +9,14 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from steelyard.errors import DataError
-from steelyard.schema.message import ImagePart
+from steelyard.schema.message import ImagePart, Message, Part
+from steelyard.schema.task import Task
 from steelyard.tasks.options import LoadOptions
 from steelyard.tasks.paths import beside
 
@@ -67,6 +71,30 @@ def _bytes_of(folder: Path, name: str, options: LoadOptions, where: str) -> tupl
 
 def _is_address(name: str) -> bool:
     return name.startswith(("https://", "http://"))
+
+
+def _is_file(part: object) -> bool:
+    known = ("https://", "http://", "data:")
+    return isinstance(part, ImagePart) and bool(part.url) and not part.url.startswith(known)
+
+
+def files_in(task: Task) -> tuple[str, ...]:
+    """The paths of images that stand inside the task's messages."""
+    if isinstance(task.input, str):
+        return ()
+    parts = [p for m in task.input if not isinstance(m.content, str) for p in m.content]
+    return tuple(p.url for p in parts if isinstance(p, ImagePart) and _is_file(p))
+
+
+def filled(messages: tuple[Message, ...], part_of: Callable[[str], ImagePart]) -> tuple[Message, ...]:
+    """The messages with what stands at the paths in them."""
+
+    def content(m: Message) -> str | tuple[Part, ...]:
+        if isinstance(m.content, str):
+            return m.content
+        return tuple(part_of(p.url) if isinstance(p, ImagePart) and _is_file(p) else p for p in m.content)
+
+    return tuple(msgspec.structs.replace(m, content=content(m)) for m in messages)
 
 
 def digest(folder: Path, name: str, options: LoadOptions, where: str) -> str:

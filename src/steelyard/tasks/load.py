@@ -287,7 +287,7 @@ class _Loading:
         if not self.seen.add(task.id):
             self._check_twice(suite, task, line)
         self.version.add(task)
-        for name in task.images:
+        for name in (*task.images, *images.files_in(task)):
             self.version.add_file(self._image(suite, name, f"{self.shown}:{line}"))
         suite.held_out.append(task.split == "held_out")
         self.clustered = self.clustered or bool(task.cluster)

@@ -81,12 +81,13 @@ def _part(value: object, path: str) -> Part:
     if kind == "image":
         source = value.get("source")
         known = source if isinstance(source, dict) else value
-        url, data = known.get("url"), known.get("data")
+        url, data = known.get("url") or known.get("path") or value.get("image"), known.get("data")
         if isinstance(url, str) and url:
             return ImagePart(url=url)
         if isinstance(data, str) and data:
             return ImagePart(media_type=str(known.get("media_type") or "image/png"), data=data)
-    raise BadMessage(path, "a part of type text, image or image_url with its value", value)
+    wanted = "{type: text, text: ...}, {type: image, path: FILE} or {type: image_url, image_url: ...}"
+    raise BadMessage(path, wanted, value)
 
 
 def _call(value: object, path: str) -> ToolCall:

@@ -18,7 +18,7 @@ from steelyard.schema.task import Task
 from steelyard.tasks import template
 from steelyard.tasks.base import Examples, Rendered
 from steelyard.tasks.choices import LETTERS, Mix, listed, right_index, shown_order
-from steelyard.tasks.images import image_part
+from steelyard.tasks.images import files_in, filled, image_part
 from steelyard.tasks.options import LoadOptions
 from steelyard.tasks.suite import Suite
 from steelyard.tasks.version import normal
@@ -103,14 +103,20 @@ def _turns(
 
 def image_parts(suite: SuiteData, task: Task) -> list[ImagePart]:
     """The task's images. A suite from a file reads them beside it; any other must hold them as `data:` texts."""
+    return [_image(suite, task, name) for name in task.images]
+
+
+def _image(suite: SuiteData, task: Task, name: str) -> ImagePart:
     where = f"{suite.header.name}, task {task.id}"
     folder = suite.folder if isinstance(suite, Suite) else Path()
     options = suite.options if isinstance(suite, Suite) else LoadOptions()
-    return [image_part(folder, name, options, where) for name in task.images]
+    return image_part(folder, name, options, where)
 
 
 def with_images(suite: SuiteData, task: Task) -> Task:
-    """The task with its images in it, as `data:` texts: it can be shown wherever it is kept."""
+    """The task with its images in it (`images` as `data:` texts): it can be shown wherever it is kept."""
+    if not isinstance(task.input, str) and files_in(task):
+        task = msgspec.structs.replace(task, input=filled(task.input, lambda name: _image(suite, task, name)))
     if not task.images:
         return task
     parts = image_parts(suite, task)

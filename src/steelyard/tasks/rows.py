@@ -201,6 +201,7 @@ class RowReader:
                 line,
                 wanted=f"1 to {_MAX_ID} characters, none of them control characters",
                 got=ascii(text),
+                fix="rename it, or map `id` to another column",
             )
         return text
 

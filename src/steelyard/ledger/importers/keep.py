@@ -18,6 +18,7 @@ from steelyard.ledger.importers.base import Imported, ImportOptions, Reader, Tri
 from steelyard.ledger.importers.sniff import KNOWN, sniff
 from steelyard.schema.canon import canonical, content_hash
 from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.message import text_of
 from steelyard.schema.plan import Plan, SuiteUse, Trials
 from steelyard.schema.record import Noted, Record, Result, Scored
 from steelyard.schema.score import ungraded
@@ -86,8 +87,8 @@ class _Census:
             raise DataError(
                 f"task {trial.task.id!r} has two different inputs",
                 where=trial.where,
-                wanted=str(known.input)[:100],
-                got=str(trial.task.input)[:100],
+                wanted=_shown(known),
+                got=_shown(trial.task),
                 fix="import the files one by one",
             )
         k = self.repeat(trial)
@@ -244,3 +245,9 @@ def _votes(ledger: Ledger, paths: Sequence[Path], options: ImportOptions) -> Imp
     names = dict.fromkeys(n for v in listed for n in (v.left, v.right))
     prompts = {v.prompt for v in listed if v.prompt}
     return Imported("", key, "votes", tuple(names), len(prompts), len(listed), len(listed))
+
+
+def _shown(task: Task) -> str:
+    """A task's question, short."""
+    asked = task.input if isinstance(task.input, str) else " / ".join(text_of(m) for m in task.input)
+    return repr(asked[:80])
