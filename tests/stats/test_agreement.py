@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from steelyard.errors import DataError, RowsError
 from steelyard.stats.agreement import cohen_kappa, confusion
 from steelyard.stats.alpha import krippendorff_alpha
+from steelyard.stats.alpha_score import alpha_variance
 from steelyard.stats.base import Interval
 from steelyard.unknown import Unknown
 
@@ -160,3 +161,51 @@ def test_alpha_ignores_unit_names_and_interval_alpha_ignores_shift_and_scale(
     assert moved.value == pytest.approx(base.value)
     if isinstance(base.interval, Interval):
         assert moved.interval.low == pytest.approx(base.interval.low, abs=1e-9)  # type: ignore[union-attr]  # known
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4, 0.9])
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.6, 0.3, 0.1)])
+def test_the_variance_of_alpha_is_that_of_planted_ratings(alpha: float, shares: tuple[float, ...]) -> None:
+    """300 units of 2 to 4 ratings under the stated law, 1,500 times: variance within a seventh."""
+    random = np.random.default_rng(5)
+    sizes = np.repeat([2, 3, 4], 100)
+    unit = np.repeat(np.arange(300), sizes)
+    p = np.array(shares)
+    errors = []
+    for _ in range(1500):
+        same = (random.random(300) < alpha)[unit]
+        drawn = np.where(same, random.choice(p.size, 300, p=p)[unit], random.choice(p.size, unit.size, p=p))
+        counts = np.stack([np.bincount(unit, drawn == c, minlength=300) for c in range(p.size)])
+        apart = 1.0 - np.sum(counts * (counts - 1), axis=0) / (sizes * (sizes - 1))
+        margin = counts.sum(axis=1) / unit.size
+        value = 1.0 - np.sum(sizes * apart) / unit.size / (1.0 - np.sum(margin**2))
+        errors.append(value - alpha)
+    expected = float(alpha_variance(np.array([alpha]), sizes, p)[0])
+    assert np.var(errors) == pytest.approx(expected, rel=0.15)
+
+
+def test_two_values_have_the_same_alpha_interval_in_every_metric() -> None:
+    random = np.random.default_rng(8)
+    values, units = random.integers(0, 2, 90), np.repeat(np.arange(30), 3)
+    one, two, three = (
+        krippendorff_alpha(values, units, metric=m) for m in ("nominal", "ordinal", "interval")
+    )
+    assert one.interval.low == pytest.approx(two.interval.low, abs=1e-6)
+    assert one.interval.low == pytest.approx(three.interval.low, abs=1e-6)
+
+
+def test_alpha_of_units_that_share_a_cluster_is_less_certain() -> None:
+    random = np.random.default_rng(9)
+    common = random.integers(0, 2, 12)
+    agree = random.random(12) < 0.5
+    values = [
+        int(common[u // 5] if agree[u // 5] or r == 0 else 1 - common[u // 5])
+        for u in range(60)
+        for r in range(2)
+    ]
+    units = np.repeat(np.arange(60), 2)
+    alone = krippendorff_alpha(values, units)
+    together = krippendorff_alpha(values, units, clusters=units // 5)
+    assert together.value == alone.value
+    assert together.interval.width > 1.5 * alone.interval.width
+    assert "score limits" in together.method

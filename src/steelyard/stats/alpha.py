@@ -1,22 +1,26 @@
 """Agreement of any number of raters with missing ratings: Krippendorff's alpha.
 
-Not covered: who is right; the ratio metric; ordinal ratings with thousands of different values (round them).
+Not covered: who is right; the ratio metric; ordinal ratings with thousands of different values (round them). Ordinal
+and interval ratings of three values or more get the jackknife, too narrow where few units differ from the rest.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from steelyard.errors import DataError
 from steelyard.stats.agreement import fisher_interval
+from steelyard.stats.alpha_score import alpha_limits
 from steelyard.stats.base import (
     Coded,
     Estimate,
     FloatArray,
     IntArray,
+    Interval,
     Labels,
     codes,
     finite,
@@ -25,7 +29,7 @@ from steelyard.stats.base import (
     same_length,
     t_quantile,
 )
-from steelyard.unknown import Unknown
+from steelyard.unknown import Unknown, is_known
 
 Metric = Literal["nominal", "ordinal", "interval"]
 _MOST = 200_000_000
@@ -43,9 +47,10 @@ def krippendorff_alpha(
 
     alpha = 1 - observed / expected disagreement over pairs within units (Krippendorff 2011). A rating that
     is missing has no row; a unit with one rating is left out. `metric`: "nominal" for labels, "ordinal" and
-    "interval" for numbers. `clusters` names each row's group of units (default: the unit). Interval: delete
-    one cluster (jackknife), on Fisher's z scale, with one more average unit that agrees by chance only, as
-    for kappa.
+    "interval" for numbers. `clusters` names each row's group of units (default: the unit). `se`: delete one
+    cluster (jackknife), with one more average unit that agrees by chance only, as for kappa. Interval: score limits
+    (`alpha_score`) for nominal ratings and for two values, whose variance clusters inflate by the ratio of the two
+    jackknives; for others the jackknife's on Fisher's z scale.
     """
     fraction(level, "level")
     if metric not in ("nominal", "ordinal", "interval"):
@@ -78,7 +83,21 @@ def krippendorff_alpha(
     if used.size < 2:
         why = Unknown("one unit shows no spread between units")
         return Estimate(value, why, why, method, *counts)
-    return _jackknife(value, held, (metric, level, method, counts))
+    found = _jackknife(value, held, (metric, level, method, counts))
+    used_values, ratings = np.unique(category.index[keep], return_counts=True)
+    if metric != "nominal" and used_values.size > 2:
+        return found
+    sizes = np.bincount(unit.index[keep])
+    inflation = 1.0
+    if clusters is not None:
+        if not is_known(found.se):
+            return found
+        each = np.unique(unit.index[keep], return_inverse=True)[1]
+        alone = _jackknife(
+            value, _coincidences(unit.index[keep], each, category.index[keep]), ("nominal", level, "", counts)
+        )
+        inflation = found.se**2 / alone.se**2 if is_known(alone.se) and alone.se > 0.0 else 1.0
+    return _scored(found, sizes[sizes > 0], ratings, (inflation, level, f"Krippendorff's alpha, {metric}"))
 
 
 def _categories(values: Labels, metric: str) -> tuple[Coded, FloatArray]:
@@ -173,3 +192,16 @@ def _jackknife(
     centre = _alpha(total, metric)
     interval = fisher_interval(value, (centre, se), (t_quantile(level, groups - 1), level, method))
     return Estimate(value, se, interval, method, *counts, float(groups - 1))
+
+
+def _scored(found: Estimate, sizes: IntArray, ratings: IntArray, how: tuple[float, float, str]) -> Estimate:
+    """The jackknife's estimate with score limits in place of its interval."""
+    inflation, level, name = how
+    quantile = t_quantile(level, found.n_clusters - 1)
+    method = f"{name}, score limits"
+    value = float(found.value)
+    low, high = alpha_limits(value, sizes, ratings / ratings.sum(), quantile**2 * inflation)
+    rare = int(ratings.min())
+    notes = (f"the rarest category has {rare} ratings: the interval is rough",) if rare < 5 else ()
+    interval = Interval(min(low, value), max(high, value), level, method)
+    return replace(found, interval=interval, method=method, notes=notes, df=float(found.n_clusters - 1))

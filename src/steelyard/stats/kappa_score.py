@@ -12,6 +12,8 @@ choice). With the variance at the observed table, as in textbooks, a category of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +54,11 @@ def score_limits(table: FloatArray, score: FloatArray, error: float) -> tuple[fl
         variance = np.sum(trial * influence**2, axis=(-1, -2)) - mean**2
         return np.asarray((grid - value) ** 2 <= error * variance, np.bool_)
 
+    return outermost(value, kept)
+
+
+def outermost(value: float, kept: Callable[[FloatArray], NDArray[np.bool_]]) -> tuple[float, float]:
+    """The ends of -1..1 that `kept` keeps, looked for from `value` outwards on ever finer grids."""
     ends = []
     for far in (-1.0, 1.0):
         inside, outside = value, far
