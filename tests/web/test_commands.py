@@ -143,9 +143,9 @@ def test_held_out_texts_are_not_printed_without_reveal(pages: Pages) -> None:
         said = printed(
             shlex.join(("steelyard", "page", f"/runs/last/{path}", "--ledger", pages.place, "--json"))
         )
-        assert "(held out)" in said
+        assert "(held out)" in said or '"hidden": true' in said
         assert "What is 5 + 38" not in said
-        assert "43" not in re.sub(r"\"[a-z_]*(hash|head|run)\": \"[^\"]*\"|\d{6,}|\d+\.\d+", "", said)
+        assert not re.search(r'"(target|answer|extracted|text)": "[^"]*43', said)
 
 
 def test_view_prints_commands_that_name_the_ledger_it_was_given(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_the_command_judges_the_same_trials_again(tmp_path: Path) -> None:
     assert decision["command"] in unescape(shown)
     again = CliRunner().invoke(main, [*shlex.split(decision["command"])[1:], "--no-record", "--json"])
     assert again.exit_code == decision["exit_code"]
-    told = json.loads(again.stdout)
+    told = json.loads(again.stdout)["report"]
     assert [c["value"] for c in told["checks"]] == [c["value"] for c in decision["checks"]]
 
 
