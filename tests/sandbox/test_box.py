@@ -228,7 +228,7 @@ def test_a_tunnel_goes_to_named_hosts_only(server: int) -> None:
     assert said == [b"200\n", b"403\n", b"403\n"]
 
 
-@pytest.mark.parametrize("text", ["", "*.example.com", "host:0", "host:99999", "a/b", "host:x"])
+@pytest.mark.parametrize("text", ["", "*.example.com", "host:0", "host:99999", "a/b", "host:x", "not a host"])
 def test_hosts_are_named_in_full(text: str) -> None:
     with pytest.raises(UserError):
         Rule.parse(text)

@@ -199,3 +199,156 @@ def test_collect_takes_data_only(who: str, place: Path, home: Path) -> None:
     assert (target / "set").stat().st_mode & 0o7777 == 0o755
     refused = {c["path"] for c in json.loads(done.stdout)["refused"]}
     assert refused == {"evil", "ring", "pipe", "huge", "hard", ".git", ".git/config"}
+
+
+def test_an_empty_name_is_no_command(who: str, place: Path) -> None:
+    done = run(who, place, "--workspace", str(place), "--", "")
+    assert done.returncode == 127, done.stderr
+
+
+def test_a_kill_for_memory_is_told_even_when_only_a_child_was_killed(who: str, place: Path) -> None:
+    child = "b = bytearray(300 << 20)"
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); print('went on')"
+    done = run(
+        who, place, "--workspace", str(place), "--memory", "100M", "--json", "--", "python3", "-c", script
+    )
+    assert done.returncode == 122, done.stderr
+    result = document(done)
+    assert result["ended"] == "out_of_memory"
+
+
+def test_a_full_workspace_says_so_as_any_disk_does(who: str, place: Path) -> None:
+    done = run(
+        who,
+        place,
+        "--workspace",
+        str(place),
+        "--workspace-size",
+        "8M",
+        "--tmp-size",
+        "4M",
+        "--",
+        "dd",
+        "if=/dev/zero",
+        "of=big",
+        "bs=1M",
+    )
+    assert (done.returncode, b"No space left on device" in done.stderr) == (1, True), done.stderr
+
+
+def test_the_soft_guarantee_follows_the_limit_and_may_not_pass_it(who: str, place: Path) -> None:
+    few = run(who, place, "--memory", "64M", "--json", "--", "true")
+    assert few.returncode == 0, few.stderr
+    limits = document(few)["limits"]
+    assert isinstance(limits, dict)
+    assert limits["memory_guarantee"] == 64 << 20
+    over = run(who, place, "--memory", "64M", "--memory-guarantee", "65M", "--", "true")
+    assert (over.returncode, b"guaranteed memory" in over.stderr) == (3, True)
+
+
+def test_what_does_not_fit_on_the_way_back_is_not_taken_for_removed(who: str, place: Path) -> None:
+    (place / "z.txt").write_text("stays")
+    args = ("--workspace-size", "8M", "--tmp-size", "4M", "--json")
+    done = run(
+        who,
+        place,
+        "--workspace",
+        str(place),
+        *args,
+        "--",
+        "sh",
+        "-c",
+        "truncate -s 5M aa; truncate -s 5M bb; rm b.bin",
+    )
+    assert done.returncode == 0, done.stderr
+    changes = document(done)["changes"]
+    assert isinstance(changes, dict)
+    assert changes["removed"] == ["b.bin"]
+    assert [r["path"] for r in changes["refused"]] == ["bb"]
+    assert (place / "z.txt").read_text() == "stays"
+
+
+def test_a_workspace_whose_path_leads_elsewhere_meanwhile_stays_the_one_named(
+    who: str, place: Path, home: Path
+) -> None:
+    other = home / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("not yours\n")
+    (place / "sub").mkdir()
+    (place / "sub" / "c.txt").write_text("c\n")
+    if os.geteuid() == 0 and who == "user":
+        for path in (other, other / "a.txt", place / "sub", place / "sub" / "c.txt"):
+            os.chown(path, UID, UID)
+    command = [
+        *interpreter(who),
+        "-m",
+        "steelyard",
+        "sandbox",
+        "run",
+        "--workspace",
+        str(place),
+        "--",
+        "sh",
+        "-c",
+        "echo started; sleep 2; echo two >> a.txt; echo d > sub/d.txt",
+    ]
+    env = {**environment(), "STEELYARD_STATE": str(home / "state")}
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/"
+    ) as runner:
+        deadline = time.monotonic() + 30
+        while not any(home.glob("state/bases/*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(1)  # staged by now
+        place.rename(home / "moved")
+        place.symlink_to(other)
+        (home / "moved" / "sub").rename(home / "moved" / "sub2")
+        (home / "moved" / "sub").symlink_to(other)
+        _, err = runner.communicate(timeout=60)
+    assert (runner.returncode, b"Traceback" in err) == (0, False), err
+    assert {p.name: p.read_text() for p in other.iterdir()} == {"a.txt": "not yours\n"}
+    assert (home / "moved" / "a.txt").read_text() == "one\ntwo\n"
+    assert b"not brought back: sub/d.txt" in err
+
+
+def test_diff_sees_more_files_than_a_default_workspace_holds(who: str, place: Path) -> None:
+    (place / "z.txt").write_text("stays")
+    make = "import os; os.mkdir('many'); [open(f'many/{i}', 'w').close() for i in range(20_100)]"
+    args = ("--workspace-files", "30000")
+    done = run(who, place, "--workspace", str(place), *args, "--", "python3", "-c", make)
+    assert done.returncode == 0, done.stderr
+    diff = steelyard(
+        who, "sandbox", "diff", "--stat", str(place), STEELYARD_STATE=str(place.parent / "state")
+    )
+    rows = [line.split()[0] for line in diff.stdout.decode().splitlines()]
+    assert (rows.count("A"), rows.count("D")) == (20_101, 0), diff.stderr
+
+
+def test_the_base_is_still_there_after_many_other_runs(who: str, place: Path, home: Path) -> None:
+    run(who, place, "--workspace", str(place), "--", "sh", "-c", "echo two >> a.txt")
+    for i in range(25):
+        other = home / f"w{i}"
+        other.mkdir()
+        if who == "user" and os.geteuid() == 0:
+            os.chown(other, UID, UID)
+        assert run(who, place, "--workspace", str(other), "--", "true").returncode == 0
+    diff = steelyard(who, "sandbox", "diff", str(place), STEELYARD_STATE=str(place.parent / "state"))
+    assert b"+two" in diff.stdout, diff.stderr
+
+
+def test_nothing_inside_can_hide_from_a_kill_for_memory(place: Path) -> None:
+    if not interpreter("root"):
+        pytest.skip("only root sets the floor")
+    script = "echo -1000 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj"
+    done = run("root", place, "--workspace", str(place), "--", "sh", "-c", script)
+    if document(run("root", place, "--json", "--", "true"))["rung"] != "root":
+        pytest.skip("there is no control group here: the watchdog kills, not the kernel")
+    assert done.stdout == b"500\n", done.stderr
+
+
+def test_help_says_every_default_and_every_code() -> None:
+    done = steelyard("self", "sandbox", "run", "--help")
+    text = " ".join(done.stdout.decode().split())
+    wanted = ("256", "512M", "256M", "20000", "default: 1]", "16M", "600", "no network")
+    assert [w for w in wanted if w not in text] == []
+    assert [c for c in ("121", "122", "123", "124", "125", "126", "127", "128+N") if c not in text] == []

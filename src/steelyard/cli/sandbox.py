@@ -7,11 +7,12 @@ Exit codes of `run`: the command's own status; 128+N when signal N ended it; and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import click
 
 from steelyard.errors import SandboxError, SteelyardError, UsageError, UserError
 from steelyard.sandbox.base import Command, Ended, Result
-from steelyard.sandbox.collecting import Collected, collect, shown, write_back
+from steelyard.sandbox.collecting import Collected, collect, shown
 from steelyard.sandbox.egress import Gate, Rule
-from steelyard.sandbox.kept import keep_base, store_for
+from steelyard.sandbox.held import Held
+from steelyard.sandbox.kept import store_for
 from steelyard.sandbox.patches import diff
 from steelyard.sandbox.profile import MIB, Limits, Mount, Profile
 from steelyard.sandbox.rungs import choose
@@ -36,6 +38,7 @@ _CODES = {
     Ended.FAULT: 125,
     Ended.KILLED: 125,
 }
+_DIFF = Caps(entries=1_000_000, total=1 << 40, file=1 << 36)
 _UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30}
 
 
@@ -68,7 +71,7 @@ class Asked:
 
     workspace: Path | None
     memory: int
-    memory_guarantee: int
+    memory_guarantee: int | None
     processes: int
     cpus: float
     wall: float
@@ -93,7 +96,7 @@ class Asked:
         return Limits(
             processes=self.processes,
             memory=self.memory,
-            memory_guarantee=min(self.memory_guarantee, self.memory),
+            memory_guarantee=self.memory_guarantee or min(_D.memory_guarantee, self.memory),
             cpus=self.cpus,
             wall_s=self.wall,
             cpu_s=self.cpu_time,
@@ -112,33 +115,89 @@ def command() -> None:
 _D = Limits()
 
 
+def _sized(size: int) -> str:
+    """A size as it is given on the command line."""
+    return f"{size // MIB}M"
+
+
 @command.command(context_settings={"ignore_unknown_options": True})
 @click.option(
-    "--workspace", type=click.Path(path_type=Path), help="Directory that is copied in and worked on."
+    "--workspace",
+    type=click.Path(path_type=Path),
+    help="Directory that is copied in and worked on [default: an empty one].",
 )
 @click.option(
-    "--memory", type=SIZE, default=_D.memory, help="Hard limit for all processes and files in memory."
+    "--memory",
+    type=SIZE,
+    default=_D.memory,
+    help=f"Hard limit for all processes and files in memory [default: {_sized(_D.memory)}].",
 )
-@click.option("--memory-guarantee", type=SIZE, default=_D.memory_guarantee, help="Recorded soft guarantee.")
 @click.option(
-    "--processes", type=click.IntRange(1, 100_000), default=_D.processes, help="Processes and threads."
+    "--memory-guarantee",
+    type=SIZE,
+    default=None,
+    help=f"Recorded soft guarantee [default: {_sized(_D.memory_guarantee)}, at most --memory].",
 )
-@click.option("--cpus", type=click.FloatRange(0.01, 4096), default=_D.cpus, help="Processor cores.")
-@click.option("--wall", type=click.FloatRange(0.01), default=_D.wall_s, help="Seconds of wall time.")
 @click.option(
-    "--cpu-time", type=click.FloatRange(0.01), default=None, help="Seconds of CPU time, all processes."
+    "--processes",
+    type=click.IntRange(1, 100_000),
+    default=_D.processes,
+    show_default=True,
+    help="Processes and threads.",
 )
-@click.option("--workspace-size", type=SIZE, default=_D.workspace, help="Quota of the workspace.")
-@click.option("--workspace-files", type=click.IntRange(1), default=_D.workspace_inodes, help="Its inodes.")
-@click.option("--tmp-size", type=SIZE, default=_D.tmp, help="Size of /tmp and of /dev/shm.")
-@click.option("--output", type=SIZE, default=_D.output, help="Bytes of stdout and stderr together.")
+@click.option(
+    "--cpus",
+    type=click.FloatRange(0.01, 4096),
+    default=_D.cpus,
+    help=f"Processor cores [default: {_D.cpus:g}].",
+)
+@click.option(
+    "--wall",
+    type=click.FloatRange(0.01),
+    default=_D.wall_s,
+    help=f"Seconds of wall time [default: {_D.wall_s:g}].",
+)
+@click.option(
+    "--cpu-time",
+    type=click.FloatRange(0.01),
+    default=None,
+    help="Seconds of CPU time, all processes [default: no limit].",
+)
+@click.option(
+    "--workspace-size",
+    type=SIZE,
+    default=_D.workspace,
+    help=f"Quota of the workspace [default: {_sized(_D.workspace)}].",
+)
+@click.option(
+    "--workspace-files",
+    type=click.IntRange(1),
+    default=_D.workspace_inodes,
+    show_default=True,
+    help="Its inodes.",
+)
+@click.option(
+    "--tmp-size", type=SIZE, default=_D.tmp, help=f"Size of /tmp and of /dev/shm [default: {_sized(_D.tmp)}]."
+)
+@click.option(
+    "--output",
+    type=SIZE,
+    default=_D.output,
+    help=f"Bytes of stdout and stderr together [default: {_sized(_D.output)}].",
+)
 @click.option("--mount", multiple=True, metavar="SRC[:DEST]", help="Show a host path read-only.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable; nothing is inherited.")
 @click.option(
-    "--allow", multiple=True, metavar="HOST[:PORT]", help="Reach this host through the recording proxy."
+    "--allow",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Reach this host through the recording proxy [default: no network].",
 )
 @click.option(
-    "--rung", type=click.Choice(["root", "user", "none"]), default=None, help="Insist on this isolation."
+    "--rung",
+    type=click.Choice(["root", "user", "none"]),
+    default=None,
+    help="Insist on this isolation [default: the strongest that holds here].",
 )
 @click.option("--stdin", is_flag=True, help="Pass our standard input on (read to its end first).")
 @click.option("--write-back/--no-write-back", default=True, help="Bring safe changes back to the workspace.")
@@ -147,7 +206,13 @@ _D = Limits()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the output.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(**options: Any) -> None:
-    """Run COMMAND with the workspace as its directory, no network, and limits on everything."""
+    """Run COMMAND with the workspace as its directory, no network, and limits on everything.
+
+    Exits with the command's own status, with 128+N when signal N ended it, or with one of ours: 121 too much output,
+    122 out of memory, 123 CPU time, 124 wall time, 125 the sandbox could not be had or broke, 126 the command
+    cannot be run, 127 it is not there; 2 and 3 for a wrong command line or workspace. With --json the document says
+    which (`ended`), since a command may end with these numbers too.
+    """
     asked = Asked(**options)
     try:
         code = _run(asked)
@@ -172,20 +237,26 @@ def _run(asked: Asked) -> int:
         limits=limits,
         mounts=tuple(_mount(text) for text in asked.mount),
         env=(*_pairs(asked.env), *(gate.environment() if gate else ())),
-        base=asked.workspace,
         listen=(gate.port,) if gate else (),
     )
-    before = _look(asked.workspace, limits) if asked.workspace else None
     data = sys.stdin.buffer.read() if asked.stdin else b""
-    with sandbox.open(profile, oneshot=True) as box:
+    with contextlib.ExitStack() as stack:
+        held = None
+        if asked.workspace:
+            held = Held(asked.workspace, _caps(limits), keep_old=asked.keep_base)
+            stack.callback(held.close)
+            for path, why in held.before.skipped:
+                click.echo(f"not staged: {shown(path)}: {why}", err=True)
+            profile = replace(profile, base=held.place)
+        box = stack.enter_context(sandbox.open(profile, oneshot=True))
         if gate:
             gate.serve(box.listeners[gate.port])
-        result = box.execute(Command(asked.command, stdin=data))
+        result = _named(box.execute(Command(asked.command, stdin=data)))
         connections = gate.stop() if gate else []
         brought = None
-        if before is not None and asked.workspace and result.ended is not Ended.FAULT:
+        if held and result.ended is not Ended.FAULT:
             after = Snapshot.take(box.workspace, _caps(limits))
-            brought = _bring(asked, before, after)
+            brought = held.bring(after, write=asked.write_back, git=asked.write_git)
     code = _code(result)
     if asked.as_json:
         _print_json(result, brought, connections, code)
@@ -196,42 +267,6 @@ def _run(asked: Asked) -> int:
 
 def _caps(limits: Limits) -> Caps:
     return Caps(limits.workspace_inodes, limits.workspace, limits.workspace)
-
-
-def _look(workspace: Path, limits: Limits) -> Snapshot:
-    tree = Tree.at(workspace)
-    try:
-        before = Snapshot.take(tree, _caps(limits))
-    finally:
-        tree.close()
-    too_much = over(before.skipped)
-    if too_much:
-        raise UserError(
-            "the workspace does not fit into its quota",
-            where=str(workspace),
-            got=f"{shown(too_much[0][0])}: {too_much[0][1]}",
-            fix="raise --workspace-size or --workspace-files",
-        )
-    for path, why in before.skipped:
-        click.echo(f"not staged: {shown(path)}: {why}", err=True)
-    return before
-
-
-def _bring(asked: Asked, before: Snapshot, after: Snapshot) -> Collected:
-    workspace = asked.workspace or Path()
-    source = Tree.at(workspace)
-    info = os.fstat(source.fd)
-    # What root brings back belongs to whoever owns the workspace.
-    target = Tree(source.fd, identity=(info.st_uid, info.st_gid) if os.geteuid() == 0 else None, ours=False)
-    try:
-        base = Snapshot(before.items, source.read, before.skipped)
-        if not (asked.keep_base and (store_for(workspace).place / "base.json").exists()):
-            keep_base(workspace, base)
-        if not asked.write_back:
-            return Collected((), (), ())
-        return write_back(before.to(after), after, target, git=asked.write_git)
-    finally:
-        source.close()
 
 
 def _mount(text: str) -> Mount:
@@ -247,6 +282,12 @@ def _pairs(texts: tuple[str, ...]) -> list[tuple[str, str]]:
             raise UsageError("--env wants NAME=VALUE", got=text)
         pairs.append((name, value))
     return pairs
+
+
+def _named(result: Result) -> Result:
+    """A kill for memory anywhere in the group is how the run ended, whatever became of the command itself."""
+    killed = isinstance(result.usage.oom_kills, int) and result.usage.oom_kills > 0
+    return replace(result, ended=Ended.MEMORY) if killed and result.ended is Ended.EXITED else result
 
 
 def _code(result: Result) -> int:
@@ -324,7 +365,12 @@ def diff_(workspace: Path, *, stat: bool) -> None:
         )
     before, tree = store.load("base"), Tree.at(workspace)
     try:
-        after = Snapshot.take(tree)
+        after = Snapshot.take(tree, _DIFF)
+        too_much = over(after.skipped)
+        if too_much:
+            raise UserError(
+                "too large to compare", where=str(workspace), got=f"{shown(too_much[0][0])}: {too_much[0][1]}"
+            )
         if stat:
             for change in before.to(after):
                 sign = "A" if change.before is None else "D" if change.after is None else "M"

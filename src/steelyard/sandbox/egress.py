@@ -12,6 +12,7 @@ content is not seen.
 from __future__ import annotations
 
 import ipaddress
+import re
 import select
 import socket
 import ssl
@@ -23,6 +24,7 @@ from typing import Any
 from steelyard.errors import UsageError
 
 _HEAD = 64 << 10
+_HOST = re.compile(r"[0-9a-z._:-]+")  # names, and addresses of both kinds
 _IDLE_S = 300.0
 _CONNECT_S = 20.0
 _HOP = {
@@ -53,7 +55,7 @@ class Rule:
         host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
         host, port = (host, port) if colon else (text, "443")
         host = host.strip("[]").lower()
-        if not host or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host or "*" in host:
+        if not host or not port.isdigit() or not 0 < int(port) < 65536 or not _HOST.fullmatch(host):
             raise UsageError("an allowed host is HOST or HOST:PORT", got=text, fix="name each host in full")
         return cls(host, int(port), tls=int(port) != 80 and not _is_here(host))
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from steelyard.errors import UserError
 from steelyard.sandbox.snapshot import Snapshot, Store
 
-_KEEP = 20
-"""Workspaces whose base is kept; the one used longest ago goes first."""
+_STAGED, _SIZE = ".staged", "size"
+_KEEP, _KEEP_SMALL, _ROOM = 20, 500, 1 << 30
+"""Workspaces whose base is kept, the latest first: 20 of any size, and up to 500 within a gigabyte in all."""
 
 
 def state_directory() -> Path:
@@ -42,11 +43,53 @@ def store_for(workspace: Path) -> Store:
     return Store(state_directory() / "bases" / name)
 
 
-def keep_base(workspace: Path, base: Snapshot) -> None:
-    """Keep `base` as what `workspace` was; an earlier one is replaced."""
-    store = store_for(workspace)
-    shutil.rmtree(store.place / "objects", ignore_errors=True)
-    store.save("base", base)
-    others = sorted(store.place.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in others[_KEEP:]:
-        shutil.rmtree(old, ignore_errors=True)
+def stage_base(workspace: Path, base: Snapshot) -> Path:
+    """Put `base` by, content and all, before anything can change it; `keep_base` makes it the kept one."""
+    place = store_for(workspace).place
+    staged = place.with_name(f"{place.name}.{os.getpid()}{_STAGED}")
+    shutil.rmtree(staged, ignore_errors=True)
+    Store(staged).save("base", base)
+    (staged / _SIZE).write_text(str(sum(item.size for item in base.items.values())))
+    return staged
+
+
+def keep_base(workspace: Path, staged: Path) -> None:
+    """What was put by is now what `workspace` was; an earlier one is replaced."""
+    place = store_for(workspace).place
+    for _ in range(20):  # another run on the same directory may be doing the same
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            staged.rename(place)
+        except OSError:
+            continue
+        break
+    drop_base(staged)
+    others = [p for p in place.parent.iterdir() if not p.name.endswith(_STAGED)]
+    _prune(sorted(others, key=_used, reverse=True) if len(others) > _KEEP else [])
+
+
+def _prune(places: list[Path]) -> None:
+    total = 0
+    for i, place in enumerate(places):
+        try:
+            total += int((place / _SIZE).read_text())
+        except (OSError, ValueError):
+            total += _ROOM
+        if i >= _KEEP and (i >= _KEEP_SMALL or total > _ROOM):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def drop_base(staged: Path) -> None:
+    """Forget what was put by, and what killed runs put by before."""
+    shutil.rmtree(staged, ignore_errors=True)
+    for left in staged.parent.glob(f"*{_STAGED}"):
+        pid = left.name.removesuffix(_STAGED).rpartition(".")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _used(place: Path) -> float:
+    try:
+        return place.stat().st_mtime
+    except OSError:
+        return 0.0  # another run has just replaced it

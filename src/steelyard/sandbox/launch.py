@@ -163,14 +163,15 @@ def specification(profile: Profile, *, oneshot: bool, soft: bool) -> dict[str, A
         "CORE": 0,
         "NOFILE": limits.open_files,
         "NPROC": limits.processes + 1,
-        "FSIZE": max(limits.workspace, limits.tmp),
+        # Above the quota, so that what fills the disk is told "no space left", as on any disk.
+        "FSIZE": max(limits.workspace, limits.tmp) + MIB,
         "MEMLOCK": 8 * MIB,
         "MSGQUEUE": 64 << 10,
     }
     if soft:
-        # A backstop for what two samples of the watchdog could miss; it stops no address space from
-        # being reserved, which Go, Java and Node do by the gigabyte.
-        rlimits["DATA"] = limits.memory + 128 * MIB
+        # A backstop for what two samples of the watchdog could miss, well above the limit: a process that asks
+        # for too much is to be stopped and named as one, not told "no memory" and left to end as it likes.
+        rlimits["DATA"] = 2 * limits.memory + 512 * MIB
     return {
         "soft": soft,
         "oneshot": oneshot,

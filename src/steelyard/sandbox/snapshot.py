@@ -10,12 +10,12 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from steelyard.errors import DataError
-from steelyard.sandbox.tree import Caps, Kind, Tree, copy_file
+from steelyard.sandbox.tree import Caps, Kind, Tree, copy_file, is_rest
 
 _CHUNK = 1 << 20
 
@@ -73,8 +73,12 @@ class Snapshot:
         return Snapshot(self.items, lambda path: store.get(self.items[path].digest), self.skipped)
 
     def to(self, later: Snapshot) -> list[Change]:
-        """What differs from here to `later`, by path."""
-        paths = sorted(self.items.keys() | later.items.keys())
+        """What differs from here to `later`, by path. What `later` left out has not been removed."""
+        unseen = {path for path, _ in later.skipped}
+        rest = any(is_rest(why) for _, why in later.skipped)
+        gone = self.items.keys() - later.items.keys()
+        kept = {path for path in gone if rest or any(place in unseen for place in _upwards(path))}
+        paths = sorted((self.items.keys() | later.items.keys()) - kept)
         pairs = [(path, self.items.get(path), later.items.get(path)) for path in paths]
         return [Change(path, before, after) for path, before, after in pairs if before != after]
 
@@ -91,8 +95,11 @@ class Store:
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
+        data = content()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise DataError("a file changed while it was read", where=str(path), fix="try again")
         temporary = path.with_name(f"{digest}.{os.getpid()}.new")
-        temporary.write_bytes(content())
+        temporary.write_bytes(data)
         temporary.replace(path)
 
     def get(self, digest: str) -> bytes:
@@ -184,6 +191,13 @@ def copy_in(source: Tree, target: Tree, caps: Caps | None = None) -> list[tuple[
             with contextlib.suppress(OSError):
                 target.make_dir(path, mode=mode)
     return skipped
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """The path and each directory that it lies in."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _digest(fd: int) -> str:

@@ -58,6 +58,11 @@ def over(skipped: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
+def is_rest(why: str) -> bool:
+    """Whether this reason stands for all names that were to come, not for one."""
+    return why.endswith("the rest is left out")
+
+
 class Tree:
     """An open directory and all that is below. `identity` is who creates, when root acts for a sandbox."""
 

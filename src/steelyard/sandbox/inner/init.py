@@ -246,6 +246,8 @@ def _spawn(message: dict[str, Any], fds: list[int], spec: dict[str, Any]) -> int
 def _find(name: str, env: dict[str, str]) -> str:
     if "/" in name:
         return name
+    if not name:
+        raise FileNotFoundError(errno.ENOENT, "an empty name is no command")
     for place in env.get("PATH", "").split(":"):
         if os.access(f"{place}/{name}", os.X_OK):
             return f"{place}/{name}"

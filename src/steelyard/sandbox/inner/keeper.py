@@ -31,6 +31,7 @@ _NAMESPACES = (
 _OPTIONAL = {"net": lx.CLONE_NEWNET, "ipc": lx.CLONE_NEWIPC, "pid": lx.CLONE_NEWPID}
 _SAMPLE_S = 0.02
 _CPU_SAMPLE_S = 0.1
+_OOM_SCORE = "500"
 
 
 @dataclass
@@ -205,6 +206,9 @@ class Keeper:
             _write(f"/proc/{pid}/gid_map", f"{self.hello['gid']} {gid} 1")
             if group:
                 group.enter(pid)
+                # Written by root this is also a floor: nothing inside can hide from the kernel's choice of whom
+                # to kill, which some services leave open by their own floor of -1000.
+                _write(f"/proc/{pid}/oom_score_adj", _OOM_SCORE)
             ours.send(b"go")
         except OSError:
             _discard(spare)
