@@ -150,6 +150,38 @@ def test_a_grader_that_breaks_by_itself_is_ungraded(place: Path) -> None:
     assert none.standing is Standing.UNGRADED
 
 
+def test_asynchronous_tests_without_a_plugin_are_ungraded(place: Path) -> None:
+    tests = "from solution import f\nasync def test_f():\n    assert f() == 1\n"
+    verdict = judge(place, "def f():\n    return 1\n", tests, base="def f(): return 0\n")
+    assert (verdict.standing, "plugin" in verdict.reason) == (Standing.UNGRADED, True), verdict.reason
+
+
+def test_a_test_that_is_led_round_its_assertions_did_not_pass(place: Path) -> None:
+    # A tracer may put the next line of any function that runs: here the last one of each test.
+    solution = (
+        "import sys\n"
+        "class Stack:\n    def __init__(self): self.items = []\n"
+        "    def push(self, x): return self\n    def pop(self): return None\n    def size(self): return None\n"
+        "def lead(frame, event, arg):\n"
+        "    if event == 'line' and frame.f_code.co_name.startswith('test_'):\n"
+        "        try: frame.f_lineno = max(l for *_, l in frame.f_code.co_lines() if l)\n"
+        "        except ValueError: pass\n"
+        "    return lead\n"
+        "sys.settrace(lead)\n"
+    )
+    verdict = judge(place, solution, CLASSES["grader/test_it.py"])
+    assert (verdict.standing, verdict.tampered) == (Standing.NOT_SOLVED, True), verdict.reason
+
+
+def test_a_plugin_in_the_tree_is_not_the_one_that_is_meant(place: Path) -> None:
+    plugin = "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_pyfunc_call(pyfuncitem):\n    return True\n"
+    tests = "import asyncio\nfrom solution import f\ndef test_f():\n    assert asyncio.run(f()) == 1\n"
+    own = {"workspace/pytest_asyncio/__init__.py": "", "workspace/pytest_asyncio/plugin.py": plugin}
+    verdict = judge(place, "async def f():\n    return 2\n", tests, **own)
+    assert verdict.standing is Standing.NOT_SOLVED
+    assert verdict.tests == {"test_it.py::test_f": "failed"}, verdict.reason
+
+
 def test_the_code_under_test_sees_no_hidden_file(place: Path) -> None:
     spy = (
         "import os\ndef f():\n    word = 'ans' + 'wer'\n"

@@ -68,6 +68,8 @@ class Heard:
                 return "a test file cannot be collected"
         if any("fixture '" in c.why and "not found" in c.why for c in self.cases.values()):
             return "a fixture is missing"
+        if any("async def functions are not natively supported" in c.why for c in self.cases.values()):
+            return "a test is asynchronous and no plugin that runs it is installed"
         return "" if self.finished else "the driver ended early"
 
 

@@ -130,7 +130,7 @@ class _Grading:
             raise DataError(
                 "no hidden test file", where=job.shown, wanted="files named test_*.py or *_test.py"
             )
-        words = [secrets.token_hex(4) for _ in range(5)]
+        words = [secrets.token_hex(4) for _ in range(6)]
         self.names = Names(*[f"{'abcdefgh'[i]}{w}" for i, w in enumerate(words)])
         self.sources = {p: hidden.read(p).decode(errors="replace") for p in self.files}
         self.marked: dict[str, Instrumented] = {}
@@ -210,6 +210,11 @@ class _Grading:
         names = {f"{path}::{name}" for path, marked in self.marked.items() for name in marked.tests}
         return {i: c.outcome for i, c in heard.cases.items() if i.partition("[")[0] in names}
 
+    def _must(self, name: str) -> frozenset[int]:
+        """Places that this test cannot end well without."""
+        path, _, test = name.partition("[")[0].partition("::")
+        return self.marked[path].must.get(test, frozenset()) if path in self.marked else frozenset()
+
     def _reason(self, heard: Heard, missing: list[str]) -> str:
         if heard.ended.value != "exited":
             return f"the run of the tests ended by {heard.ended.value}"
@@ -240,6 +245,12 @@ class _Grading:
         idle = [i for i, c in heard.cases.items() if not c.sites and i in self._required(heard)]
         if idle:
             reason = f"{idle[0]} passed without running"
+            return self._end(tree, Standing.NOT_SOLVED, reason, heard, how, tampered=True)
+        led = [
+            i for i, c in heard.cases.items() if self._must(i) - set(c.sites) and i in self._required(heard)
+        ]
+        if led:
+            reason = f"{led[0]} passed without coming through all of it"
             return self._end(tree, Standing.NOT_SOLVED, reason, heard, how, tampered=True)
         texts = {p: m.text for p, m in self.marked.items()}
         count = 0

@@ -2,8 +2,9 @@
 
 An honest solution must fail a turned test. The text of the tests is the same whether a place is turned or
 not (that is decided by orders that the tests do not see), so code under test cannot tell a tripwire from
-the real thing by reading. Not turned: assertions inside `try`, inside functions within tests, and inside
-`with pytest.raises`, where failing may be what the author wants.
+the real thing by reading. Statements that every run of a test must come through are marked too: a test that
+passes without them was led round its assertions. Not turned: assertions inside `try`, inside functions within
+tests, and inside `with pytest.raises`, where failing may be what the author wants.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _SECOND = {  # unittest's comparisons: which argument is what is expected
     "assertMultiLineEqual": 1,
 }
 _TRUTH = {"assertTrue", "assertFalse"}
+_PLAIN = {"open", "patch", "subTest", "catch_warnings", "TemporaryDirectory"}
+"""Managers that swallow no exception: what is after them has come through all that is in them."""
 _SKIPPING = {"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure"}
 
 
@@ -38,10 +41,11 @@ class Names:
     truth: str
     end: str
     raises: str
+    at: str
 
     def roles(self) -> dict[str, str]:
         """Name to role, as the driver wants it."""
-        return {self.value: "value", self.truth: "truth", self.end: "end", self.raises: "raises"}
+        return {getattr(self, role): role for role in ("value", "truth", "end", "raises", "at")}
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Instrumented:
     counts: dict[str, int] = field(default_factory=dict)
     """How many cases a test has, where its parameters are written out."""
     sites: dict[int, str] = field(default_factory=dict)
+    must: dict[str, frozenset[int]] = field(default_factory=dict)
+    """Places that a test which ends well has come through."""
 
 
 def instrument(source: str, path: str, names: Names, first_site: int) -> Instrumented:
@@ -66,22 +72,23 @@ def instrument(source: str, path: str, names: Names, first_site: int) -> Instrum
     marked = _marks_skip(_module_marks(tree))
     tests: list[str] = []
     counts: dict[str, int] = {}
+    must: dict[str, frozenset[int]] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            work.function(node)
+            must[node.name] = work.function(node)
             _note(node, "", tests, counts)
         elif isinstance(node, ast.ClassDef):
             is_case = node.name.startswith("Test") or any("TestCase" in ast.dump(b) for b in node.bases)
             for inner in node.body:
                 if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
-                    work.function(inner)
+                    must[f"{node.name}::{inner.name}"] = work.function(inner)
                     if is_case and not _marks_skip(node.decorator_list):
                         _note(inner, f"{node.name}::", tests, counts)
     at = _after_futures(tree)
-    imported = [ast.alias(n) for n in (names.value, names.truth, names.end, names.raises)]
+    imported = [ast.alias(n) for n in names.roles()]
     tree.body.insert(at, ast.ImportFrom(names.helper, imported, 0))
     ast.fix_missing_locations(tree)
-    return Instrumented(ast.unparse(tree) + "\n", [] if marked else tests, counts, work.sites)
+    return Instrumented(ast.unparse(tree) + "\n", [] if marked else tests, counts, work.sites, must)
 
 
 def is_test_file(path: str) -> bool:
@@ -139,34 +146,80 @@ class _Rewriter:
     def __init__(self, names: Names, first_site: int) -> None:
         self.names, self.next = names, first_site
         self.sites: dict[int, str] = {}
+        self.must: set[int] = set()
+        self.sure = False
 
     def _call(self, role: str, *args: ast.expr) -> ast.Call:
         site = self.next
         self.next += 1
-        self.sites[site] = role
+        if role != "at":
+            self.sites[site] = role
+        if self.sure:
+            self.must.add(site)
         name = ast.Name(getattr(self.names, role), ast.Load())
         return ast.Call(name, [*args, ast.Constant(site)], [])
 
-    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        """Rewrite a test or a helper of the test file."""
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[int]:
+        """Rewrite a test or a helper of the test file; the places that no good end can leave out."""
         fixture = any("fixture" in ast.dump(d) for d in node.decorator_list)
         if fixture or any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node)):
-            return
-        self._body(node.body)
+            return frozenset()
+        self.must = set()
+        sure = not any(isinstance(n, ast.Return) for n in ast.walk(node))
+        self._body(node.body, sure=sure)
         if node.name.startswith("test"):
+            self._returns(node.body, turns=True)
+            self.sure = sure
             node.body.append(ast.Expr(self._call("end")))
+            self.sure = False
+        return frozenset(self.must)
 
-    def _body(self, body: list[ast.stmt]) -> None:
+    def _returns(self, body: list[ast.stmt], *, turns: bool) -> None:
+        """An early return is an end too; where its failure could be caught it is marked only."""
+        self.sure = False
+        for i in range(len(body) - 1, -1, -1):
+            statement = body[i]
+            if isinstance(statement, ast.Return):
+                end = self._call("end") if turns else self._call("at", ast.Constant(None))
+                body.insert(i, ast.Expr(end))
+            elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                below = turns and isinstance(statement, ast.For | ast.While | ast.If)
+                for part in ("body", "orelse", "finalbody"):
+                    self._returns(getattr(statement, part, []), turns=below)
+                for part in ("handlers", "cases"):
+                    for branch in getattr(statement, part, []):
+                        self._returns(branch.body, turns=False)
+
+    def _body(self, body: list[ast.stmt], *, sure: bool = False) -> None:
+        """`sure`: whoever comes to the end of these statements has come through each."""
         for statement in body:
+            self.sure = sure
+            if sure:
+                self._at(statement)
             if isinstance(statement, ast.Assert):
                 statement.test = self._condition(statement.test)
             elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
                 self._unittest(statement.value)
             elif isinstance(statement, ast.With | ast.AsyncWith):
-                self._with(statement)
+                self._with(statement, sure=sure)
             elif isinstance(statement, ast.For | ast.AsyncFor | ast.While | ast.If):
                 self._body(statement.body)
                 self._body(statement.orelse)
+        self.sure = False
+
+    def _at(self, statement: ast.stmt) -> None:
+        """Mark a statement by the value that it works on."""
+        if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) or (
+            isinstance(statement, ast.AnnAssign) and statement.value
+        ):
+            value = statement.value
+            kept = isinstance(value, ast.Constant | ast.Await) or (
+                isinstance(value, ast.Call) and _last(value.func) in (*_SECOND, *_TRUTH)
+            )
+            if value is not None and not kept:
+                statement.value = self._call("at", value)
+        elif isinstance(statement, ast.For):
+            statement.iter = self._call("at", statement.iter)
 
     def _condition(self, test: ast.expr) -> ast.expr:
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
@@ -190,8 +243,12 @@ class _Rewriter:
         elif name in _TRUTH and call.args:
             call.args[0] = self._call("truth", call.args[0])
 
-    def _with(self, statement: ast.With | ast.AsyncWith) -> None:
+    def _with(self, statement: ast.With | ast.AsyncWith, *, sure: bool) -> None:
         inside = True
+        plain = all(
+            isinstance(i.context_expr, ast.Call) and _last(i.context_expr.func) in _PLAIN
+            for i in statement.items
+        )
         for item in statement.items:
             call = item.context_expr
             if isinstance(call, ast.Call) and _last(call.func) in (
@@ -204,4 +261,4 @@ class _Rewriter:
                 if _last(call.func) in ("raises", "assertRaises") and call.args:
                     call.args[0] = self._call("raises", call.args[0])
         if inside:
-            self._body(statement.body)
+            self._body(statement.body, sure=sure and plain)

@@ -8,6 +8,7 @@ Exit status and printed text prove nothing and are not used.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -51,7 +52,11 @@ class Sites:
             reached.append(site)
             return type(f"Error{seed + site}", (Exception,), {}) if site in turned else wanted
 
-        self.functions = {"value": value, "truth": truth, "end": end, "raises": raises}
+        def at(value: Any, site: int) -> Any:
+            reached.append(site)
+            return value
+
+        self.functions = {"value": value, "truth": truth, "end": end, "raises": raises, "at": at}
 
 
 class Remote(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -111,7 +116,9 @@ class Plugin:
         """A test has ended: passed only when each of its three phases did."""
         phases = self._phases.pop(nodeid)
         bad = [(when, outcome, why) for when, outcome, why in phases if outcome != "passed"]
-        passed = not bad and [when for when, _, _ in phases] == ["setup", "call", "teardown"]
+        whens = [when for when, _, _ in phases]
+        calls = set(whens[1:-1])  # several where a test has subtests, each of which reports
+        passed = not bad and calls == {"call"} and (whens[0], whens[-1]) == ("setup", "teardown")
         when, outcome, why = bad[0] if bad else ("", "passed" if passed else "failed", "")
         reached = sorted(set(self._sites.reached))
         self._tell(kind="test", id=nodeid, outcome=outcome, when=when, why=why, sites=reached)
@@ -139,6 +146,14 @@ def _hide(paths: list[str]) -> None:
     rewrite._rewrite_test = ready  # noqa: SLF001
 
 
+def _is_here(plugin: str) -> bool:
+    try:
+        importlib.import_module(plugin)
+    except ImportError:
+        return False
+    return True
+
+
 def main() -> int:
     """Take the orders, run the tests, report."""
     with os.fdopen(4, "rb") as f:
@@ -150,6 +165,8 @@ def main() -> int:
         setattr(helper, name, sites.functions[role])
     sys.modules[orders["helper"]] = helper
     os.chdir(orders["root"])
+    # Before the tree can be imported from: else it could hold a plugin of that name.
+    plugins = [name for name in orders["plugins"] if _is_here(name)]
     if not orders["remote"]:
         sys.path[:0] = orders["paths"]
     sys.dont_write_bytecode = True
@@ -165,7 +182,7 @@ def main() -> int:
     arguments = ["-p", "no:cacheprovider", "-o", "addopts=", "-q", "--tb=short", "--rootdir", orders["root"]]
     if orders["remote"]:
         arguments.append("--import-mode=importlib")
-    arguments += [a for name in orders["plugins"] for a in ("-p", name)]
+    arguments += [a for name in plugins for a in ("-p", name)]
     code = pytest.main([*arguments, *orders["tests"]], plugins=[Plugin(tell, sites)])
     tell(kind="finished", code=int(code))
     return 0
