@@ -89,6 +89,36 @@ def test_a_script_without_a_network_judges_by_the_reward_that_it_writes(tmp_path
     assert report.notes[-1] == ("t", "judged by its own script, which is believed")
 
 
+RUNS_IT = "bash /app/work.sh\necho 0 > /logs/verifier/reward.txt\nsleep 0.3\n"
+FORGED = {
+    "kept by a daemon": "(setsid sh -c 'while :; do for d in /tmp/*/ /logs/verifier/; do echo 1 > $d/reward.txt; done; done' &)\n",
+    "written to the usual place": "mkdir -p /logs/verifier /tmp/logs/verifier; echo 1 > /logs/verifier/reward.txt; echo 1 > /tmp/logs/verifier/reward.txt\n",
+    "printed and the printer killed": "for p in /proc/[0-9]*; do echo 1 > $p/fd/1; done; kill -9 $PPID\n",
+    "a link": "for d in /tmp/v*/; do ln -sf /dev/null $d/reward.txt; echo 1 > /tmp/one; ln -sf /tmp/one $d/reward.json; done\n",
+}
+
+
+@pytest.mark.skipif(self_check().rung is None, reason="no sandbox can be had on this machine")
+@pytest.mark.parametrize("how", FORGED)
+def test_a_reward_that_the_contestant_forges_is_not_believed(tmp_path: Path, how: str) -> None:
+    task = harbor(tmp_path / "s/t", **{"tests/test.sh": RUNS_IT})
+    (task / "tests/test_state.py").unlink()
+    (task / "solution/solve.sh").write_text(f"cat > /app/work.sh <<'END'\n{FORGED[how]}END\n")
+    report = check_suite(tasks.load("s", base_dir=tmp_path))
+    assert (report.tasks[0].gold, report.tasks[0].null) == ("0 of 1", "failed")
+
+
+@pytest.mark.skipif(self_check().rung is None, reason="no sandbox can be had on this machine")
+@pytest.mark.parametrize("written", ["1", "1.0", '{"reward": 1}', '{"passed": 1.0}'])
+def test_a_reward_is_read_in_each_of_its_forms(tmp_path: Path, written: str) -> None:
+    name = "reward.json" if written.startswith("{") else "reward.txt"
+    script = f"grep -q Hello /app/hello.txt && echo '{written}' > /logs/verifier/{name} || echo 0 > /logs/verifier/{name}\n"
+    task = harbor(tmp_path / "s/t", **{"tests/test.sh": script})
+    (task / "tests/test_state.py").unlink()
+    report = check_suite(tasks.load("s", base_dir=tmp_path))
+    assert (report.tasks[0].gold, report.tasks[0].null) == ("1 of 1", "failed")
+
+
 @pytest.mark.parametrize(
     ("dockerfile", "toml", "reason"),
     [

@@ -11,6 +11,8 @@ from pathlib import Path
 
 _PREFIX = "steelyard-scratch-"
 _LOCK = ".alive"
+_held: dict[Path, int] = {}
+"""The locks of this process's directories."""
 
 
 def scratch(purpose: str) -> Path:
@@ -19,6 +21,7 @@ def scratch(purpose: str) -> Path:
     place = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-"))
     held = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)
+    _held[place] = held
     atexit.register(drop, place, os.getpid())
     inside = place / "d"
     inside.mkdir()
@@ -30,6 +33,9 @@ def drop(place: Path, owner: int | None = None) -> None:
     if owner is None or owner == os.getpid():
         top = place if place.name.startswith(_PREFIX) else place.parent
         shutil.rmtree(top, ignore_errors=True)
+        held = _held.pop(top, None)
+        if held is not None:
+            os.close(held)
 
 
 def _reap() -> None:
