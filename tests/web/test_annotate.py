@@ -122,3 +122,26 @@ def test_arenas_and_queues_are_opened_on_the_page(queues: Pages) -> None:
         assert me.get(to).status == 200
         assert me.post(form, {**fields, "name": "new-one", "run": queues.runs["run"]}).status == 404
         assert me.post(form, {**fields, "name": "../x", "run": queues.runs["run"]}).status == 404
+
+
+def test_a_rubric_is_answered_by_digits_alone(browser: Browser, queues: Pages) -> None:
+    seen = look(browser, queues.at("/annotate/rubric"))
+    page = seen.page
+    points = page.locator("fieldset[data-point]")
+    assert points.nth(0).evaluate("x => x.classList.contains('here')")
+    page.keyboard.press("1")
+    page.keyboard.press("7")  # no such label: nothing happens
+    page.keyboard.press("3")
+    chosen = "[...document.querySelectorAll('fieldset input:checked')].map(x => x.value)"
+    assert page.evaluate(chosen) == ["met", "rude"]
+    page.keyboard.press("k")  # from the button back to the last point, and to the first
+    page.keyboard.press("k")
+    page.keyboard.press("2")
+    assert page.evaluate(chosen) == ["not met", "rude"]
+    page.keyboard.press("s")
+    page.wait_for_url("**kept=1**")
+    page.keyboard.press("u")
+    page.wait_for_url("**item=**")
+    assert page.evaluate(chosen) == ["not met", "rude"]
+    seen.sound()
+    page.context.close()

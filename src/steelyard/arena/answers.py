@@ -15,16 +15,16 @@ import msgspec
 import numpy as np
 
 from steelyard.arena.base import Answer, Medium, Prompt
+from steelyard.arena.media import DATA_URI, files_of, images_of, workspace_of
 from steelyard.errors import DataError, EndedBy, LedgerError
 from steelyard.ledger.base import Ledger, SuiteData, TrialRow
 from steelyard.schema.canon import content_hash
-from steelyard.schema.message import ImagePart, Message, text_of
+from steelyard.schema.message import Message, text_of
 from steelyard.schema.task import Task
 from steelyard.schema.trace import Said, Trace, decode_trace
 from steelyard.stats.base import BoolArray
 from steelyard.stats.ratings_votes import relative_difference
 
-_DATA_URI = re.compile(r"^data:((?:image|audio|video)/[\w.+-]+);base64,([A-Za-z0-9+/=\s]+)$")
 _MEASURED = frozenset(e.value for e in EndedBy if e.is_measurement)
 MOST_TRACE = 8 << 20
 """Bytes of a trace that a battle shows; a longer one is shown by its answer."""
@@ -102,10 +102,12 @@ class Answers:
         reply = row.reply
         text = "" if reply is None else reply.text
         trace = self._trace(row)
-        messages, media = ((), ()) if trace is None else _of_trace(trace)
+        messages = () if trace is None else _of_trace(trace)
+        media = (*images_of(messages), *(() if trace is None else files_of(trace)))
+        media = (*media, *workspace_of(self._ledger, row.changes))
         if trace is not None and trace.submission and trace.submission != text:
             text = trace.submission if not text else f"{text}\n\n{trace.submission}"
-        uri = _DATA_URI.match(text.strip())
+        uri = DATA_URI.match(text.strip())
         if uri is not None:
             media, text = (*media, Medium("answer", uri.group(1), uri.group(2))), ""
         choices = self.task(t).choices
@@ -132,33 +134,16 @@ class Answers:
 def _is_answer(row: TrialRow) -> bool:
     reply = row.reply
     return row.ended_by in _MEASURED and (
-        bool(row.trace)
+        bool(row.trace or row.changes)
         or (reply is not None and bool(reply.text.strip() or reply.refusal or reply.tool_calls))
     )
 
 
-def _of_trace(trace: Trace) -> tuple[tuple[Message, ...], tuple[Medium, ...]]:
-    """The messages after what was asked, and the images and files among them."""
+def _of_trace(trace: Trace) -> tuple[Message, ...]:
+    """The messages after what was asked."""
     said = [e.message for e in trace.events if isinstance(e, Said)]
     first = next((i for i, m in enumerate(said) if m.role in ("assistant", "tool")), len(said))
-    messages = tuple(said[first:])
-    media = [
-        Medium(f"image {n + 1}", p.media_type, p.data)
-        for n, p in enumerate(
-            p
-            for m in messages
-            if not isinstance(m.content, str)
-            for p in m.content
-            if isinstance(p, ImagePart)
-        )
-        if p.data
-    ]
-    files = trace.attributes.get("files")
-    for found in files if isinstance(files, list) else []:
-        if isinstance(found, dict) and isinstance(found.get("digest"), str):
-            kind = str(found.get("media_type") or "application/octet-stream")
-            media.append(Medium(str(found.get("name") or "file"), kind, digest=str(found["digest"])))
-    return messages, tuple(media)
+    return tuple(said[first:])
 
 
 def same(left: Answer, right: Answer) -> bool:

@@ -30,12 +30,19 @@ def checked_name(name: str, of: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """An image, a sound or a file of an answer: `data` is base64, or `digest` names a payload of the ledger."""
+    """An image, a sound or a file of an answer: `data` is base64, or `digest` names a payload of the ledger.
+
+    With `member` the payload is an archive of a workspace's changes and this is the file at that path. `preview` is its
+    text when it is text; `gone` says that the path was removed.
+    """
 
     name: str
     media_type: str
     data: str = ""
     digest: str = ""
+    member: str = ""
+    preview: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

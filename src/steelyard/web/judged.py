@@ -16,8 +16,10 @@ from typing import Literal
 from markdown_it import MarkdownIt
 
 from steelyard.arena.base import Answer, Medium, Prompt
+from steelyard.arena.media import images_of
 from steelyard.errors import DataError
 from steelyard.ledger.base import Ledger
+from steelyard.sandbox.pack import unpack
 from steelyard.schema.message import ImagePart, Message, TextPart, text_of
 from steelyard.web.base import Body
 
@@ -48,13 +50,27 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """An image, a sound or a file on a page. `here`: a browser may show it in place; `n` is its number, `there` is
+    False when there are no bytes to fetch (a removed file, an address)."""
+
+    n: int
+    name: str
+    kind: str
+    here: bool
+    there: bool
+    preview: str
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """One answer on a page; `media` are (name, kind, whether it can be shown in place)."""
+    """One answer on a page."""
 
     text: str
     refusal: str
     said: tuple[Said, ...]
-    media: tuple[tuple[str, str, bool], ...]
+    media: tuple[File, ...]
     options: tuple[str, ...]
     form: Form
 
@@ -66,16 +82,16 @@ class Asked:
     said: tuple[Said, ...]
     options: tuple[str, ...]
     n_images: int
+    media: tuple[File, ...]
 
 
 def shown(answer: Answer) -> Shown:
     """An answer as a page shows it."""
-    media = tuple((m.name, m.media_type, _in_place(m.media_type)) for m in answer.media)
     return Shown(
         answer.text,
         answer.refusal,
         tuple(map(_said, answer.messages)),
-        media,
+        _files(answer.media),
         answer.options,
         form_of(answer.text),
     )
@@ -83,7 +99,20 @@ def shown(answer: Answer) -> Shown:
 
 def asked(prompt: Prompt) -> Asked:
     """A task as a page shows it."""
-    return Asked(tuple(map(_said, prompt.messages)), prompt.options, len(prompt.images))
+    said = tuple(map(_said, prompt.messages))
+    return Asked(said, prompt.options, len(prompt.images), _files(asked_media(prompt)))
+
+
+def asked_media(prompt: Prompt) -> tuple[Medium, ...]:
+    """The images in what was asked."""
+    return tuple(images_of(prompt.messages))
+
+
+def _files(media: tuple[Medium, ...]) -> tuple[File, ...]:
+    return tuple(
+        File(n, m.name, m.media_type, _in_place(m.media_type), bool(m.data or m.digest), m.preview, m.gone)
+        for n, m in enumerate(media)
+    )
 
 
 def _said(m: Message) -> Said:
@@ -139,13 +168,24 @@ def _in_place(media_type: str) -> bool:
 
 def medium(ledger: Ledger, found: Medium) -> Body:
     """The bytes of a medium; what a browser should not open in place is a download."""
-    if found.digest:
+    if found.member:
+        content = unpack(ledger.payload(found.digest)).read(found.member)
+    elif found.digest:
         content = ledger.payload(found.digest)
     else:
         try:
             content = base64.b64decode(found.data, validate=False)
         except (binascii.Error, ValueError) as e:
             raise DataError(f"{found.name}: not base64", got=str(e)) from e
+    if not (found.data or found.digest):
+        raise DataError(f"{found.name}: there are no bytes of it here", got=found.media_type)
     if _in_place(found.media_type):
         return Body(content, found.media_type, sandboxed=True)
     return Body(content, "application/octet-stream", sandboxed=True, filename=found.name)
+
+
+def numbered(ledger: Ledger, media: tuple[Medium, ...], n: int) -> Body:
+    """The bytes of one of several media."""
+    if n >= len(media):
+        raise DataError("no such file here", wanted=f"0 to {len(media) - 1}" if media else "none", got=str(n))
+    return medium(ledger, media[n])

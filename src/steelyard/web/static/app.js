@@ -6,7 +6,7 @@
 //   data-poll="2"                           with an id: fetched again every 2 seconds while the tab is seen
 //   data-copy                               clicking copies its text
 
-const typing = (e) => e.target.closest("input, textarea, select, [contenteditable]");
+const typing = (e) => e.target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
 
 export function rows() { return [...document.querySelectorAll("[data-row]")].filter((r) => r.offsetParent !== null); }
 

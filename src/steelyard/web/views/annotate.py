@@ -13,7 +13,7 @@ from steelyard.web import people
 from steelyard.web.ask import Ask, address, fill
 from steelyard.web.base import Act, Body, Done, Raw, Table, View
 from steelyard.web.desk import Desk
-from steelyard.web.judged import Asked, Shown, asked, medium, rendered, shown, whole
+from steelyard.web.judged import Asked, Shown, asked, asked_media, numbered, rendered, shown, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +184,11 @@ def _text(desk: Desk, ask: Ask) -> Body:
 
 
 def _medium(desk: Desk, ask: Ask) -> Body:
-    media, n = _mine(desk, ask).answer.media, ask.whole("n", 0)
-    if n >= len(media):
-        raise DataError("no such file of this answer", wanted=f"0 to {len(media) - 1}", got=str(n))
-    return medium(desk.ledger, media[n])
+    return numbered(desk.ledger, _mine(desk, ask).answer.media, ask.whole("n", 0))
+
+
+def _asked(desk: Desk, ask: Ask) -> Body:
+    return numbered(desk.ledger, asked_media(_mine(desk, ask).prompt), ask.whole("n", 0))
 
 
 VIEWS = (
@@ -199,4 +200,5 @@ RAWS = (
     Raw("label_rendered", "/annotate/{queue}/rendered", _rendered),
     Raw("label_text", "/annotate/{queue}/text", _text),
     Raw("label_medium", "/annotate/{queue}/medium", _medium),
+    Raw("label_asked", "/annotate/{queue}/asked", _asked),
 )

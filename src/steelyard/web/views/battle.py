@@ -17,7 +17,7 @@ from steelyard.web import people
 from steelyard.web.ask import Ask, address, fill
 from steelyard.web.base import Act, Body, Done, Raw, Table, View
 from steelyard.web.desk import Desk
-from steelyard.web.judged import Asked, Shown, asked, medium, rendered, shown, whole
+from steelyard.web.judged import Asked, Shown, asked, asked_media, numbered, rendered, shown, whole
 
 CHOICE_NAMES = {"left": "A is better", "right": "B is better", "tie": "A tie", "both_bad": "Both are bad"}
 SIDES = ("left", "right")
@@ -239,10 +239,13 @@ def _text(desk: Desk, ask: Ask) -> Body:
 def _medium(desk: Desk, ask: Ask) -> Body:
     arena, side = _side(desk, ask)
     media = arena.sides(arena.battles.issued[ask.text("battle")])[side].media
-    n = ask.whole("n", 0)
-    if n >= len(media):
-        raise DataError("no such file of this answer", wanted=f"0 to {len(media) - 1}", got=str(n))
-    return medium(desk.ledger, media[n])
+    return numbered(desk.ledger, media, ask.whole("n", 0))
+
+
+def _asked(desk: Desk, ask: Ask) -> Body:
+    arena, _ = _side(desk, ask)
+    issued = arena.battles.issued[ask.text("battle")]
+    return numbered(desk.ledger, asked_media(arena.answers.prompt(issued.task)), ask.whole("n", 0))
 
 
 VIEWS = (View("battle", "/arena/{arena}", build, script="battle.js", style="judge.css"),)
@@ -251,4 +254,5 @@ RAWS = (
     Raw("battle_rendered", "/arena/{arena}/rendered", _rendered),
     Raw("battle_text", "/arena/{arena}/text", _text),
     Raw("battle_medium", "/arena/{arena}/medium", _medium),
+    Raw("battle_asked", "/arena/{arena}/asked", _asked),
 )
