@@ -130,6 +130,22 @@ def test_a_reward_is_read_in_each_of_its_forms(tmp_path: Path, written: str) -> 
         ),
         (DOCKERFILE + "RUN pip install no-such-dist-xyz==1.0\n", "", "installs no-such-dist-xyz"),
         (DOCKERFILE + "RUN make world\n", "", "runs `make world`"),
+        (DOCKERFILE + "RUN echo 'a && b; c' > /etc/x\n", "", "runs `echo a && b; c > /etc/x`"),
+        (DOCKERFILE + "RUN echo $(date) > /app/x\n", "", "runs `echo $(date)"),
+        (DOCKERFILE + "RUN echo hi > /app/$NAME\n", "", "runs `echo hi > /app/$NAME`"),
+        (DOCKERFILE + "RUN printf '%s' x > /app/x\n", "", "runs `printf %s x > /app/x`"),
+        (DOCKERFILE + "RUN echo hi > /app/../etc/x\n", "", "runs `echo hi > /app/../etc/x`"),
+        (DOCKERFILE + "RUN cat a | sort > /app/x\n", "", "runs `cat a | sort"),
+        (DOCKERFILE + "RUN python3 gen.py\n", "", "runs `python3 gen.py`"),
+        (DOCKERFILE + "RUN pip install -r requirements.txt\n", "", "what requirements.txt names"),
+        (
+            DOCKERFILE + "RUN pip install --index-url https://x.example/whl no-such-dist-xyz\n",
+            "",
+            "installs no-such-dist-xyz,",
+        ),
+        (DOCKERFILE + "RUN pip install ./local\n", "", "runs `pip install ./local`"),
+        ("FROM python:3.11-slim as build\nRUN make\nFROM python:3.11-slim\n", "", "several stages"),
+        ("FROM --platform=linux/amd64 nvidia/cuda:12\n", "", "starts from nvidia/cuda:12"),
         (DOCKERFILE + "COPY greeting.txt /etc/\n", "", "copies to /etc"),
         (DOCKERFILE + "COPY --from=builder /x /app/x\n", "", "copies what is not a file"),
         (DOCKERFILE + "COPY nothing.txt /app/\n", "", "copies nothing.txt, which is not there"),
@@ -164,3 +180,73 @@ def test_copying_everything_shows_no_hidden_file(tmp_path: Path) -> None:
     assert work is not None
     names = unpack(suite.archive(work.workspace)).after
     assert not [n for n in names if "test" in n or "solution" in n], list(names)
+
+
+def test_what_a_dockerfile_does_plainly_is_done_without_running_it(tmp_path: Path) -> None:
+    dockerfile = (
+        "FROM --platform=linux/amd64 public.ecr.aws/docker/library/python:3.12-slim@sha256:"
+        + "0" * 64
+        + " AS base\n"
+        "RUN apt-get update && apt-get install -y --no-install-recommends tmux curl python3 \\\n"
+        "    && pip install --no-cache-dir pytest==8.4.1 pytest-json-ctrf==0.3.5 && rm -rf /var/lib/apt/lists/*\n"
+        "WORKDIR /app\nRUN mkdir -p /app/out data/raw /logs/agent\n"
+        "RUN printf 'id,n\\n1,50%%\\n' > /app/data/rows.csv && echo \"two && three; four\" >> /app/data/rows.csv\n"
+        "RUN touch empty.txt\nCOPY greeting.txt run-it /app/\nRUN chmod +x /app/run-it\nENV A=b\nUSER nobody\n"
+    )
+    harbor(tmp_path / "s/t", dockerfile, "allow_internet = false\n", **{"environment/run-it": "#!/bin/sh\n"})
+    suite = tasks.load("s", base_dir=tmp_path)
+    work = suite.task(0).agentic
+    assert work is not None
+    archive = unpack(suite.archive(work.workspace))
+    kinds = {p: i.kind for p, i in archive.after.items() if i}
+    assert kinds == {"data": "dir", "data/raw": "dir", "data/rows.csv": "file", "empty.txt": "file",
+                     "greeting.txt": "file", "out": "dir", "run-it": "file"}  # fmt: skip
+    assert archive.read("data/rows.csv") == b"id,n\n1,50%\ntwo && three; four\n"
+    program = archive.after["run-it"]
+    assert program is not None
+    assert program.mode == 0o755
+    assert suite.work is not None
+    told = [note for _, note in suite.work.notes]
+    assert "not made: /logs/agent, outside the work directory" in told
+    assert "python:3.12-slim" in told[0]
+    assert not any("no network" in note for note in told)
+
+
+def test_tests_that_need_a_module_that_is_not_here_are_left_out_unless_the_task_makes_it(
+    tmp_path: Path,
+) -> None:
+    harbor(tmp_path / "s/good")
+    harbor(tmp_path / "s/needs", **{"tests/test_state.py": "import no_such_module_xyz\n" + TESTS})
+    made = {
+        "tests/test_state.py": "import answer_xyz\n" + TESTS,
+        "instruction.md": "Write /app/answer_xyz.py.",
+    }
+    harbor(tmp_path / "s/made", **made)
+    suite = tasks.load("s", base_dir=tmp_path)
+    assert suite.work is not None
+    assert sorted(suite.task(i).id for i in range(len(suite))) == ["good", "made"]
+    assert tuple(suite.work.skipped) == (
+        ("needs", "its tests import no_such_module_xyz, which this machine does not have"),
+    )
+
+
+@pytest.mark.skipif(self_check().rung is None, reason="no sandbox can be had on this machine")
+def test_hidden_files_are_found_where_the_tests_name_them(tmp_path: Path) -> None:
+    tests = (
+        'from pathlib import Path\n\n\ndef test_hello():\n    wanted = open("/tests/data/wanted.txt").read()\n'
+        '    assert Path("/app/hello.txt").read_text() == wanted\n\n\ndef test_folder():\n    assert (Path("/tests") / "data").is_dir()\n'
+    )
+    harbor(tmp_path / "s/t", **{"tests/test_state.py": tests, "tests/data/wanted.txt": "Hello\n"})
+    report = check_suite(tasks.load("s", base_dir=tmp_path))
+    assert (report.tasks[0].gold, report.tasks[0].null) == ("1 of 1", "failed"), report.tasks[0].problems
+
+
+def test_hours_of_an_expert_are_minutes(tmp_path: Path) -> None:
+    task = harbor(tmp_path / "s/t")
+    toml = (
+        (task / "task.toml")
+        .read_text()
+        .replace("[metadata]\n", "[metadata]\nexpert_time_estimate_hours = 1.5\n")
+    )
+    (task / "task.toml").write_text(toml)
+    assert tasks.load("s", base_dir=tmp_path).task(0).human_minutes == 90

@@ -132,13 +132,21 @@ class Archives:
         return made
 
 
-def archive_of(files: dict[str, bytes], executable: set[str] | frozenset[str] = frozenset()) -> bytes:
-    """The archive of some files by path; b"" for none."""
+def archive_of(
+    files: dict[str, bytes],
+    executable: set[str] | frozenset[str] = frozenset(),
+    folders: set[str] | frozenset[str] = frozenset(),
+) -> bytes:
+    """The archive of some files by path, and of directories; b"" for none."""
     items: dict[str, Item] = {}
+    for path in folders:
+        parts = path.split("/")
+        items |= {"/".join(parts[: i + 1]): Item("dir", 0o755) for i in range(len(parts))}
     for path, data in sorted(files.items()):
         parts = path.split("/")
         for i in range(1, len(parts)):
             items["/".join(parts[:i])] = Item("dir", 0o755)
         mode = 0o755 if path in executable else 0o644
         items[path] = Item("file", mode, len(data), hashlib.sha256(data).hexdigest())
-    return pack_tree(Snapshot(items, files.__getitem__), caps=_CAPS) if items else b""
+    ordered = dict(sorted(items.items()))
+    return pack_tree(Snapshot(ordered, files.__getitem__), caps=_CAPS) if items else b""

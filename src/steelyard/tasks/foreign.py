@@ -1,20 +1,18 @@
 """Task directories of other tools, read as they are where they need no image: Harbor's and Terminal-Bench's.
 
-What a Dockerfile asks is done where it is a base image of Python, Ubuntu or Debian, WORKDIR, COPY or ADD of files into
-the work directory, packages that this machine has, and directories. Anything else is left out with its reason: a task
-that runs half of its environment would measure something else. Their network is not given: hidden pytest files are run
-by our own grader, not by `test.sh`.
+What their Dockerfile asks is done as far as `dockerfile` can; anything else is left out with its reason. Their network
+is not given: hidden pytest files are run by our own grader, not by `test.sh`.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import importlib.metadata
+import ast
+import importlib.util
 import re
-import shutil
+import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -23,32 +21,13 @@ import msgspec
 from steelyard.errors import DataError
 from steelyard.schema.task import Agentic, GraderSpec, WorkLimits
 from steelyard.tasks.archives import archive_of, tree_archive
+from steelyard.tasks.dockerfile import Image, Unfit, built
 from steelyard.tasks.folder import Directory
 
-_BASES = re.compile(
-    r"^(docker\.io/)?(library/)?(python|ubuntu|debian)(:[\w.-]+)?$|t-bench/(ubuntu|python)[\w./:-]*$"
-)
-_IGNORED = (
-    "LABEL",
-    "CMD",
-    "ENTRYPOINT",
-    "EXPOSE",
-    "MAINTAINER",
-    "SHELL",
-    "HEALTHCHECK",
-    "STOPSIGNAL",
-    "ARG",
-    "VOLUME",
-)
 _NETWORK = re.compile(r"\b(curl|wget|uvx?|pip3? install|apt(-get)? |npm |git clone)")
 _DECOYS = ("/tests", "/solution", "/oracle", "/logs/verifier")
-_NOT_COPIED = ("Dockerfile", "docker-compose.yaml", "docker-compose.yml", "task.yaml", "task.toml", "run-tests.sh",
-               "solution.sh", "solution.yaml", "solution", "tests")  # fmt: skip
+_NO_NETWORK = "no network is given: what it would download there, it cannot"
 _MOST = 4 << 20
-
-
-class Unfit(Exception):
-    """A task that cannot be done here without an image, and why."""
 
 
 def is_foreign(folder: Path) -> bool:
@@ -66,15 +45,6 @@ def foreign_row(suite: Directory, folder: Path) -> dict[str, object] | None:
     except Unfit as e:
         suite.skipped.append((folder.name, str(e)))
         return None
-
-
-@dataclass
-class _Image:
-    """What a Dockerfile leaves in the work directory."""
-
-    workdir: str = "/app"
-    files: dict[str, Path] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def _harbor(suite: Directory, folder: Path) -> dict[str, object]:
@@ -95,7 +65,9 @@ def _harbor(suite: Directory, folder: Path) -> dict[str, object]:
         raise Unfit("it needs docker-compose")
     if not (place / "Dockerfile").is_file() and environment.get("docker_image"):
         raise Unfit(f"it needs the image {environment['docker_image']}")
-    image = _built(place / "Dockerfile", place)
+    image = built(place / "Dockerfile", place)
+    if environment.get("allow_internet") is not False:
+        image.notes.append(_NO_NETWORK)
     metadata = _table(raw, "metadata", path)
     memory = _number(environment.get("memory_mb"))
     limits = WorkLimits(
@@ -103,7 +75,7 @@ def _harbor(suite: Directory, folder: Path) -> dict[str, object]:
     )
     instruction = _text(folder / "instruction.md")
     seconds = _number(verifier.get("timeout_sec")) or 600.0
-    minutes = _number(metadata.get("expert_time_estimate_min"))
+    minutes = _minutes(metadata)
     return _row(
         suite, folder, image, _Said(instruction, limits, seconds, metadata, minutes, folder / "solution")
     )
@@ -125,10 +97,11 @@ def _terminal_bench(suite: Directory, folder: Path) -> dict[str, object]:
         raise Unfit(f"its tests are read by the parser {raw['parser_name']}")
     if _services(folder) > 1:
         raise Unfit("its docker-compose.yaml starts more than one service")
-    image = _built(folder / "Dockerfile", folder)
+    image = built(folder / "Dockerfile", folder)
+    image.notes.append(_NO_NETWORK)
     limits = WorkLimits(seconds=_number(raw.get("max_agent_timeout_sec")))
     seconds = _number(raw.get("max_test_timeout_sec")) or 180.0
-    minutes = _number(raw.get("expert_time_estimate_min"))
+    minutes = _minutes(raw)
     said = _Said(raw["instruction"].strip(), limits, seconds, raw, minutes, folder / "solution.sh")
     return _row(suite, folder, image, said)
 
@@ -145,7 +118,7 @@ class _Said:
     solution: Path
 
 
-def _row(suite: Directory, folder: Path, image: _Image, said: _Said) -> dict[str, object]:
+def _row(suite: Directory, folder: Path, image: Image, said: _Said) -> dict[str, object]:
     tests = folder / "tests"
     if not tests.is_dir():
         raise Unfit("it has no tests directory")
@@ -159,11 +132,15 @@ def _row(suite: Directory, folder: Path, image: _Image, said: _Said) -> dict[str
         if _NETWORK.search(script.read_text(encoding="utf-8", errors="replace")):
             raise Unfit("its test.sh needs a network")
         image.notes.append("judged by its own script, which is believed")
+    else:
+        missing = sorted(
+            {m for p in tests.rglob("*.py") for m in _imported(p) if not _known(m, tests, image, said)}
+        )
+        if missing:
+            raise Unfit(f"its tests import {', '.join(missing[:5])}, which this machine does not have")
     archives = suite.archives
     hidden = ("test.sh", "run-tests.sh") if kind == "pytest" else ()
-    workspace = archives.add(lambda: archive_of({p: f.read_bytes() for p, f in image.files.items()},
-                                                {p for p, f in image.files.items() if f.stat().st_mode & 0o100}),
-                             str(folder))  # fmt: skip
+    workspace = archives.add(lambda: archive_of(image.data(), image.executable(), image.folders), str(folder))
     solution = ""
     if said.solution.is_dir():
         solution = archives.add(lambda: tree_archive(said.solution), str(said.solution))
@@ -173,7 +150,7 @@ def _row(suite: Directory, folder: Path, image: _Image, said: _Said) -> dict[str
         )
     work = Agentic(
         workspace=workspace,
-        grader=archives.add(lambda: tree_archive(tests, without=hidden), str(tests)),
+        grader=archives.add(lambda: _hidden(tests, hidden, image), str(tests)),
         solution=solution,
         workdir=image.workdir,
         limits=said.limits,
@@ -187,125 +164,56 @@ def _row(suite: Directory, folder: Path, image: _Image, said: _Said) -> dict[str
     return {k: v for k, v in row.items() if v not in (None, "", {})}
 
 
-# -- Dockerfiles ----------------------------------------------------------------------------------------------
+def _hidden(tests: Path, without: tuple[str, ...], image: Image) -> bytes:
+    """The hidden files. Where tests name `/tests`, which our grader has not, the work directory stands for it."""
+    named = re.compile(rb"(?<=[\"'])/tests(?=[/\"'])")
+    found = {str(p.relative_to(tests)): p for p in tests.rglob("*.py") if without}
+    if not any(named.search(p.read_bytes()) for p in found.values()):
+        return tree_archive(tests, without=without)
+    image.notes.append(f"`/tests` in its tests is {image.workdir} here, where the hidden files are laid")
+    files = {
+        str(p.relative_to(tests)): p.read_bytes()
+        for p in sorted(tests.rglob("*"))
+        if p.is_file() and not p.is_symlink() and str(p.relative_to(tests)) not in without
+    }
+    at = image.workdir.encode()
+    return archive_of({n: named.sub(at, data) if n in found else data for n, data in files.items()})
 
 
-def _built(path: Path, context: Path) -> _Image:
-    """What a Dockerfile asks for. Raises Unfit at the first thing that needs an image."""
-    image = _Image()
-    if not path.is_file():
-        return image
-    for word, rest in _instructions(path.read_text(encoding="utf-8", errors="replace")):
-        if word == "FROM":
-            base = rest.split()[0]
-            if not _BASES.search(base):
-                raise Unfit(f"its Dockerfile starts from {base}")
-            image.notes.append(f"{base} is this machine's own system here")
-        elif word == "WORKDIR":
-            image.workdir = str(PurePosixPath(image.workdir) / rest)
-            if PurePosixPath(image.workdir).name in ("", "root", "tmp"):
-                raise Unfit(f"it works in {image.workdir}")
-        elif word in ("COPY", "ADD"):
-            _copy(image, rest, context)
-        elif word == "RUN":
-            _run(image, rest)
-        elif word == "ENV":
-            image.notes.append(f"not set: ENV {rest[:80]}")
-        elif word == "USER":
-            image.notes.append(f"runs as the sandbox's own user, not as {rest}")
-        elif word not in _IGNORED:
-            raise Unfit(f"its Dockerfile says {word}")
-    return image
-
-
-def _instructions(text: str) -> Iterator[tuple[str, str]]:
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    joined = re.sub(r"\\\n", " ", "\n".join(lines))
-    if "<<" in joined:
-        raise Unfit("its Dockerfile holds a here-document")
-    for line in joined.splitlines():
-        word, _, rest = line.strip().partition(" ")
-        if word:
-            yield word.upper(), rest.strip()
-
-
-def _copy(image: _Image, rest: str, context: Path) -> None:
-    parts = [p for p in rest.split() if not p.startswith("--chown") and not p.startswith("--chmod")]
-    if rest.startswith("[") or any(p.startswith("--") or "://" in p for p in parts) or len(parts) < 2:
-        raise Unfit(f"its Dockerfile copies what is not a file beside it: {rest[:80]}")
-    *sources, last = parts
-    target = PurePosixPath(image.workdir) / last
-    if not target.is_relative_to(image.workdir):
-        raise Unfit(f"its Dockerfile copies to {target}, outside the work directory")
-    inside = "" if str(target) == image.workdir else str(target.relative_to(image.workdir))
-    for source in sources:
-        names = [p for p in context.rglob("*") if p.is_file() and _under(str(p.relative_to(context)), source)]
-        if not names:
-            raise Unfit(f"its Dockerfile copies {source}, which is not there")
-        is_file = (context / source).is_file()
-        for path in sorted(names):
-            name = str(path.relative_to(context))
-            if name.split("/", maxsplit=1)[0] in _NOT_COPIED:
-                continue  # a careless `COPY .` must not show what is hidden
-            if is_file or any(c in source for c in "*?["):
-                folder = last.endswith("/") or len(sources) > 1 or not inside
-                place = f"{inside}/{path.name}".lstrip("/") if folder else inside
-            else:
-                below = (
-                    name
-                    if source in (".", "./")
-                    else str(PurePosixPath(name).relative_to(source.strip("./")))
-                )
-                place = f"{inside}/{below}".lstrip("/")
-            image.files[place] = path
-
-
-def _under(name: str, source: str) -> bool:
-    clean = source.removeprefix("./").rstrip("/")
-    return (
-        clean in ("", ".")
-        or name == clean
-        or name.startswith(clean + "/")
-        or fnmatch.fnmatchcase(name, clean)
-    )
-
-
-def _run(image: _Image, rest: str) -> None:
-    for part in re.split(r"&&|;|\n", rest):
-        words = part.split()
-        while words and re.fullmatch(r"\w+=\S*|sudo|set|-[a-z]+", words[0]):
-            words = words[1:]
-        if not words or words[0] in ("true", ":"):
-            continue
-        if words[0] in ("apt-get", "apt"):
-            missing = [w for w in _packages(words[2:]) if not _has_package(w)] if "install" in words else []
-        elif words[0] in ("pip", "pip3") and words[1:2] == ["install"]:
-            missing = [w for w in _packages(words[2:]) if not _has_distribution(w)]
-        elif words[0] == "mkdir" or (words[0] == "rm" and "/var/lib/apt/lists" in part):
-            continue
-        else:
-            raise Unfit(f"its Dockerfile runs `{part.strip()[:80]}`")
-        if missing:
-            raise Unfit(f"it installs {', '.join(missing[:5])}, which this machine does not have")
-        image.notes.append(f"this machine's own versions stand for `{part.strip()[:80]}`")
-
-
-def _packages(words: list[str]) -> list[str]:
-    return [
-        w.split("=")[0] for w in words if not w.startswith("-") and w not in ("install", "update", "clean")
-    ]
-
-
-def _has_package(name: str) -> bool:
-    return Path("/usr/share/doc", name).exists() or shutil.which(name) is not None
-
-
-def _has_distribution(name: str) -> bool:
+def _imported(path: Path) -> set[str]:
+    """The modules that a test file imports when it is loaded, by their first name."""
     try:
-        importlib.metadata.distribution(re.split(r"[\[<>~!]", name.strip("'\""))[0])
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return set()
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _known(module: str, tests: Path, image: Image, said: _Said) -> bool:
+    """Whether a module can be imported where the tests run: ours, beside them, or made by whoever does the task (which
+    the instruction or the solution then names as a file or a folder)."""
+    if module in sys.stdlib_module_names or (tests / f"{module}.py").is_file() or (tests / module).is_dir():
+        return True
+    if any(PurePosixPath(p).stem == module or module in PurePosixPath(p).parts[:1] for p in image.files):
+        return True
+    files = (
+        [said.solution] if said.solution.is_file() else [p for p in said.solution.rglob("*") if p.is_file()]
+    )
+    texts = [said.instruction, *(p.read_bytes()[:_MOST].decode("utf-8", "replace") for p in files)]
+    if any(re.search(rf"\b{re.escape(module)}(\.py\b|/)", text) for text in texts) or any(
+        p.stem == module for p in files
+    ):
+        return True
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
         return False
-    return True
 
 
 def _services(folder: Path) -> int:
@@ -329,6 +237,12 @@ def _table(raw: Mapping[str, object], name: str, path: Path) -> dict[str, object
     if not isinstance(found, dict):
         raise DataError(f"`{name}` is not a table", where=str(path), got=repr(found)[:80])
     return cast("dict[str, object]", found)
+
+
+def _minutes(metadata: Mapping[str, object]) -> float | None:
+    """How long an expert needs, which is said in minutes or in hours."""
+    hours = _number(metadata.get("expert_time_estimate_hours"))
+    return _number(metadata.get("expert_time_estimate_min")) or (None if hours is None else 60.0 * hours)
 
 
 def _number(value: object) -> float | None:
