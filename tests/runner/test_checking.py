@@ -10,7 +10,7 @@ from steelyard import tasks
 from steelyard.errors import PlanError
 from steelyard.runner.checking import Report, check_suite
 from steelyard.sandbox.selfcheck import self_check
-from steelyard.testing.agentic import answer_task, fix_task, small_suite, state_task, write
+from steelyard.testing.agentic import answer_task, file_task, fix_task, small_suite, state_task, write
 
 pytestmark = pytest.mark.skipif(self_check().rung is None, reason="no sandbox can be had on this machine")
 
@@ -108,3 +108,11 @@ def test_of_a_held_out_task_nothing_inside_is_said(tmp_path: Path) -> None:
     fix_task(tmp_path / "s/t", 'split = "held_out"\n', **wrong)
     said = problems(tmp_path / "s")
     assert said == ["its solution passed 0 of 1: (held out: not shown)"]
+
+
+def test_a_solution_whose_script_fails_says_how(tmp_path: Path) -> None:
+    task = file_task(tmp_path / "s" / "count")
+    (task / "solution" / "solve.sh").write_text("no-such-program words.txt\n")
+    report = check_suite(tasks.load("s", base_dir=tmp_path))
+    assert "its solve.sh ended with exit 127" in report.tasks[0].problems[0]
+    assert "no-such-program" in report.tasks[0].problems[0]

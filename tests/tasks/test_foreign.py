@@ -139,7 +139,7 @@ def test_a_reward_is_read_in_each_of_its_forms(tmp_path: Path, written: str) -> 
         (DOCKERFILE + "RUN python3 gen.py\n", "", "runs `python3 gen.py`"),
         (DOCKERFILE + "RUN pip install -r requirements.txt\n", "", "what requirements.txt names"),
         (
-            DOCKERFILE + "RUN pip install --index-url https://x.example/whl no-such-dist-xyz\n",
+            DOCKERFILE + "RUN pip install -i https://x.example/whl no-such-dist-xyz\n",
             "",
             "installs no-such-dist-xyz,",
         ),

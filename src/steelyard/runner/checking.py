@@ -24,9 +24,11 @@ from steelyard.runner.places import place_of
 from steelyard.runner.scoring import most_graders
 from steelyard.sandbox.snapshot import Snapshot
 from steelyard.schema.contestant import ContestantSpec, Prompt
+from steelyard.schema.message import text_of
 from steelyard.schema.reply import Reply
 from steelyard.schema.score import Outcome, Score
 from steelyard.schema.task import Agentic, Task
+from steelyard.schema.trace import Said, decode_trace
 from steelyard.scorers.base import Bindable, Item, Scorer
 from steelyard.scorers.code.instrument import is_test_file
 from steelyard.tasks.archives import whole
@@ -167,6 +169,8 @@ class _Working:
         self.task, self.work, self.materials = task, work, materials
         self.judge = scorer.bound(materials.archive)
         self.found = Checked(task.id)
+        self.broke = ""
+        """How the script of the solution tried last failed, "" when it did not."""
 
     async def checked(self, times: int, wrong: dict[str, str]) -> Checked:
         """All checks of the task."""
@@ -205,6 +209,7 @@ class _Working:
             flaky = passed and "it is flaky: "
             found.problems.append(
                 f"{flaky or ''}its solution passed {found.gold}: {self._shown(bad.explanation)}"
+                + (f"; {self._shown(self.broke)}" if self.broke else "")
             )
         flags = Counter(
             line for s in scores for line in s.explanation.splitlines() if line.startswith("flag: ")
@@ -228,6 +233,7 @@ class _Working:
                 gold = ""
             ask = Ask((), self.task.id, 0, 0, place=place, gold=gold)
             answer = await Policy(spec, {}).work(ask, FreePurse())
+            self.broke = _script_end(answer) if policy == "gold" else self.broke
             return await asyncio.to_thread(self.judge, self._item(answer))
         except Fault as e:
             return Score(Outcome.UNGRADED, None, cause=f"{e.ended_by.value}:{e.kind}", explanation=str(e))
@@ -284,6 +290,15 @@ class _Working:
             self.found.problems.append(
                 f"where hidden tests would be, the contestant finds {', '.join(shown[:5])}"
             )
+
+
+def _script_end(answer: Answer) -> str:
+    """How a solution's script failed, by the attempt's trace; "" when none did."""
+    for event in reversed(decode_trace(answer.trace).events):
+        if isinstance(event, Said) and event.error:
+            last = text_of(event.message).strip().splitlines()[-1:]
+            return f"its solve.sh ended with {event.error}" + (f": {last[0]}" if last else "")
+    return ""
 
 
 def _word(score: Score) -> str:

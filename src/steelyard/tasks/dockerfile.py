@@ -32,9 +32,8 @@ _NOT_NEEDED = frozenset(
 )  # fmt: skip
 """What other harnesses, their graders, editors and downloads need: a task without a network loses nothing by it."""
 _WITH_VALUE = frozenset(
-    {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-c", "--constraint", "--trusted-host", "-t",
-     "--target-release", "-o"}
-)  # fmt: skip
+    {"-i", "-f", "--find-links", "-c", "--constraint", "--trusted-host", "-t", "--target-release", "-o"}
+)
 _PACKAGES = ("lib/python3/dist-packages", "lib/python3*/site-packages", "local/lib/python3*/*-packages")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _MOST_WRITTEN = 1 << 20
@@ -305,7 +304,7 @@ def _packages(words: list[str]) -> list[str]:
     out, skip = [], False
     for word in words:
         if skip or word.startswith("-"):
-            skip = not skip and word in _WITH_VALUE
+            skip = not skip and (word in _WITH_VALUE or word.endswith("-url"))
             continue
         name = re.split(r"[=\[<>~!;@ ]", word, maxsplit=1)[0]
         if word not in ("install", "update", "clean", "pip") and name.lower() not in _NOT_NEEDED:
