@@ -40,7 +40,7 @@ SCRIPTS = ("grade.sh", "test.sh", "run-tests.sh")
 _LOGS = b"/logs/verifier"
 _REWARDS = ("reward.txt", "reward.json")
 _MOST = 1 << 16
-_SETTLE_S = 0.1
+_SETTLE_S = 0.3  # longer than a period of the CPU quota, in which a busy writer may be held up
 
 
 def by_script(item: Item, bench: Bench, trees: Trees) -> Score:
