@@ -155,7 +155,7 @@ def test_select_chooses_and_says_why(tmp_path: Path) -> None:
         ("task,contestant,score,answer\na,x,1,p\na,y,1,q\n", "--ignore answer"),
         ("task,contestant,score\na,x,80\na,y,70\n", "--bounds"),
         ('task,contestant,score\na,x,"1\n', "quotes"),
-        ("\ufefftask;contestant;score\na;x;wrong\na;y;1\n", "line 2"),
+        ("\ufefftask;contestant;score\na;x;oops\na;y;1\n", "line 2"),
     ],
 )
 def test_bad_tables_end_with_3_and_name_the_lines(tmp_path: Path, text: str, says: str) -> None:

@@ -55,11 +55,11 @@ def look_over(source: Source) -> Diagnosis:
         if votes is not None:
             return diagnose_votes(votes)
     try:
-        found = diagnose(load(source, amounts=True))
+        found = diagnose(load(source, amounts=True, table=table))
     except DataError as e:
         if table is None or "unknown column" not in e.message:
             raise
-        found = diagnose(load(replace(source, ignore_rest=True), amounts=True))
+        found = diagnose(load(replace(source, ignore_rest=True), amounts=True, table=table))
         found = replace(found, notes=(*found.notes, f"columns were left out (--ignore-rest): {e.message}"))
     shape = "run" if table is None else table.shape
     return replace(found, facts=(f"read as: {shape}", *found.facts))

@@ -73,14 +73,17 @@ def split_source(options: dict[str, object]) -> tuple[Source, dict[str, object]]
     return Source(**{k: options[k] for k in KEYS}), {k: v for k, v in options.items() if k not in KEYS}  # type: ignore[arg-type] # click checked them
 
 
-def load(source: Source, *, amounts: bool = False) -> Results:
-    """The results of files, or else of a run of the ledger. `amounts`: cost and seconds are needed, too."""
+def load(source: Source, *, amounts: bool = False, table: Table | None = None) -> Results:
+    """The results of files, or else of a run of the ledger. `amounts`: cost and seconds are needed, too.
+
+    `table`: what `load_table` gave, so that a large file is read once.
+    """
     # lazy: `--help` must not load numpy
     from steelyard.ledger.runs import results_of_run
     from steelyard.ledger.tables import results_of_table
 
     pairs = [pair(w, "--where") for w in source.where]
-    table = load_table(source)
+    table = load_table(source) if table is None else table
     if table is not None:
         found = results_of_table(table, reading(source))
     else:
