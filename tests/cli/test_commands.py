@@ -63,6 +63,17 @@ def test_try_prints_a_leaderboard_and_json(tmp_path: Path) -> None:
     assert not (tmp_path / ".steelyard").exists()
 
 
+def test_a_cost_without_a_price_is_unknown_and_never_nothing(tmp_path: Path) -> None:
+    write_tasks(tmp_path, 2)
+    with stub_thread(StubOptions(answer=last_word)) as stub:
+        out = steelyard("try", "data.jsonl", "--model", "m", "--base-url", stub.base_url, cwd=tmp_path)
+    assert "spent $0 + unknown" in out.stderr
+    assert "$0" not in out.stdout
+    listed = steelyard("show", cwd=tmp_path).stdout
+    assert "cost unknown" in listed and "$" not in listed
+    assert json.loads(steelyard("show", "--json", cwd=tmp_path).stdout)[0]["unpriced"] == ["m"]
+
+
 def test_show_verify_rescore_read_back_what_was_kept(tmp_path: Path) -> None:
     write_tasks(tmp_path)
     with stub_thread(StubOptions(answer=lambda r: f" {last_word(r)}. ")) as stub:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from steelyard.cli.out import clean, duration, money, say
+from steelyard.ledger.manifest import unpriced
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,6 +40,7 @@ def _figures(engine: Engine) -> dict[str, str]:
         "rate": f"{rate:.1f}/s" if rate else "-",
         "left": "-" if left is None else ("at most " if adaptive else "") + duration(left),
         "spent": money(b.spent) + (f" of {money(cap)}" if cap is not None else "")
+        + (" + unknown" if b.unknown_costs and unpriced(engine.session.prepared.plan) else "")
         + (f" (+{money(b.held)} held)" if b.held else ""),
         "in flight": str(b.in_flight),
         "retries": str(p.retries),

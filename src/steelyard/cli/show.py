@@ -9,7 +9,7 @@ import click
 
 from steelyard.cli.common import json_option, ledger_option, open_place
 from steelyard.cli.out import clean, data, emit_json, money, packed
-from steelyard.ledger.base import Ledger
+from steelyard.ledger.base import Ledger, RunInfo
 from steelyard.unknown import is_known
 
 
@@ -62,7 +62,7 @@ def command(o: ShowOptions) -> None:
         for r in runs:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(r.created_at / 1e9))
             what = f"{len(r.contestants)} x {r.n_tasks} tasks"
-            data(f"{r.run}  {when}  {r.status:9}  {clean(r.name, 30):30}  {what}  {money(r.spent_pusd)}")
+            data(f"{r.run}  {when}  {r.status:9}  {clean(r.name, 30):30}  {what}  {_spent(r)}")
         if not runs:
             data("no runs yet; try: steelyard demo")
         return
@@ -95,6 +95,13 @@ def command(o: ShowOptions) -> None:
         data(
             f"\nrun {found.info.run}, {found.info.status}, {found.info.n_records} records, head {found.info.head[:16]}"
         )
+
+
+def _spent(r: RunInfo) -> str:
+    """What a run spent; calls without a price are said, and never count as nothing."""
+    if not r.unpriced:
+        return money(r.spent_pusd)
+    return f"{money(r.spent_pusd)} + unknown" if r.spent_pusd else "cost unknown"
 
 
 def _show_passes(ledger: Ledger, run: str, o: ShowOptions) -> None:

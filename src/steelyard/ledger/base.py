@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run at a glance. `status` is `running` (a live writer), `open` (none, can be resumed) or how it closed."""
+    """A run at a glance. `status` is `running` (a live writer), `open` (none, can be resumed) or how it closed.
+
+    `spent_pusd` sums the costs that are known; `unpriced` names contestants and judges whose calls have no price, so
+    that theirs are not in it.
+    """
 
     run: str
     name: str
@@ -40,6 +44,7 @@ class RunInfo:
     spent_pusd: int
     tags: tuple[str, ...] = ()
     source: str = "run"
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,15 @@ import msgspec
 from msgspec import Struct
 
 from steelyard.errors import LedgerCorrupt
+from steelyard.schema.plan import Plan
 
 MANIFEST = "manifest"
 """The `kind` of the Noted row that holds it."""
 
 
 class Manifest(Struct, frozen=True, omit_defaults=True):
-    """`plan` is the payload that holds the plan, `plan_hash` its content hash, `suites` digests of kept suites."""
+    """`plan` is the payload that holds the plan, `plan_hash` its content hash, `suites` digests of kept suites.
+    `unpriced` names contestants and judges whose calls have no price: what the run spent is then more than its sum."""
 
     run: str
     name: str
@@ -25,6 +27,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     contestants: tuple[str, ...]
     n_tasks: int
     tags: tuple[str, ...] = ()
+    unpriced: tuple[str, ...] = ()
 
 
 def manifest_of(content: bytes) -> Manifest:
@@ -33,3 +36,12 @@ def manifest_of(content: bytes) -> Manifest:
         return msgspec.json.decode(content, type=Manifest)
     except msgspec.DecodeError as e:
         raise LedgerCorrupt(f"a run's manifest cannot be read: {e}") from e
+
+
+def unpriced(plan: Plan) -> tuple[str, ...]:
+    """Contestants and judges whose calls may be paid for, by a price that the plan does not know."""
+    return tuple(
+        spec.name
+        for spec in (*plan.contestants, *plan.judges)
+        if spec.price is None and spec.kind not in ("recording", "policy")
+    )

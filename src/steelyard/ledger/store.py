@@ -34,7 +34,7 @@ from steelyard.ledger.chain import Packer
 from steelyard.ledger.database import Database, Transaction
 from steelyard.ledger.fold import Fold
 from steelyard.ledger.folds import Folds, WriterFold
-from steelyard.ledger.manifest import MANIFEST, Manifest, manifest_of
+from steelyard.ledger.manifest import MANIFEST, Manifest, manifest_of, unpriced
 from steelyard.ledger.resume import Scan
 from steelyard.ledger.suites import KeptSuite
 from steelyard.ledger.trials import Trials, parse_where
@@ -85,6 +85,7 @@ class SqlLedger:
                     suite_names=tuple(s.header.name for s in suites),
                     contestants=tuple(c.name for c in plan.contestants),
                     n_tasks=n_tasks,
+                    unpriced=unpriced(plan) if source == "run" else (),
                 )
                 kept = canonical(manifest)
                 start = blocks.begin(tx, "run", run, at)
@@ -147,6 +148,7 @@ class SqlLedger:
             spent_pusd=spent,
             tags=m.tags,
             source=m.source,
+            unpriced=m.unpriced,
         )
 
     def find(self, run: str) -> RunInfo:

@@ -7,6 +7,7 @@ cent. What is not known is a dash in a column, with its reason in the cell's tit
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from steelyard.stats.base import Estimate, Figure
 from steelyard.unknown import Unknown, is_known
@@ -52,6 +53,13 @@ def pusd(value: float | Unknown | None) -> str:
     if value is None or not is_known(value):
         return DASH
     return dollars(float(value) / 1e12)
+
+
+def spent(pusd_: int, unpriced: Sequence[str]) -> str:
+    """What a run spent; calls without a price are said, and never count as nothing."""
+    if not unpriced:
+        return pusd(pusd_)
+    return f"{pusd(pusd_)} + unknown" if pusd_ else "unknown"
 
 
 def seconds(value: Figure | None) -> str:

@@ -72,6 +72,7 @@ class Group:
     name: str
     rows: tuple[RunRow, ...]
     spent_pusd: int
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,12 @@ def _grouped(rows: Sequence[RunRow], by: str) -> tuple[Group, ...]:
     for row in rows:
         for name in _names(row.info, by):
             groups.setdefault(name, []).append(row)
-    return tuple(Group(n, tuple(rs), sum(r.info.spent_pusd for r in rs)) for n, rs in groups.items())
+    return tuple(
+        Group(
+            n, tuple(rs), sum(r.info.spent_pusd for r in rs), tuple({u for r in rs for u in r.info.unpriced})
+        )
+        for n, rs in groups.items()
+    )
 
 
 def _names(r: RunInfo, by: str) -> tuple[str, ...]:
