@@ -70,7 +70,8 @@ def test_a_cost_without_a_price_is_unknown_and_never_nothing(tmp_path: Path) -> 
     assert "spent $0 + unknown" in out.stderr
     assert "$0" not in out.stdout
     listed = steelyard("show", cwd=tmp_path).stdout
-    assert "cost unknown" in listed and "$" not in listed
+    assert "cost unknown" in listed
+    assert "$" not in listed
     assert json.loads(steelyard("show", "--json", cwd=tmp_path).stdout)[0]["unpriced"] == ["m"]
 
 
