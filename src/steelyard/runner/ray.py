@@ -1,12 +1,13 @@
 """Attempts on a Ray cluster: the executor whose contestants live in actors on other nodes. Needs the `ray` extra.
 
 The ledger, the budget, the schedule and the limits stay in the driver: an actor gets an Ask and gives an Answer or a
-Fault, so what a cap or a crash means does not change. A node that dies ends its attempts as `provider: worker_lost`
+Fault, so what a cap or a crash means does not change. Agents work in the actors and are paid from here, call by call
+(`runner.remote`). A node that dies ends its attempts as `provider: worker_lost`
 (possibly paid, retried by the runner's table) and gets no more. Credentials go to the actors by
 name: only the variables that the plan's `key_env` name.
 
-Not covered: autoscaling, and contestants that need files of the driver's machine (recordings, applications by path)
-unless the nodes share them.
+Not covered: autoscaling, and contestants that need files of the driver's machine (recordings, applications by path, the
+trees that agents work on) unless the nodes share them; people who are asked (`--interactive`).
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from steelyard.contestants.base import Answer, Ask, Contestant
+from steelyard.contestants.base import Answer, Ask, Contestant, Purse
 from steelyard.contestants.build import build
 from steelyard.errors import EndedBy, Fault, PlanError
+from steelyard.runner.plansecrets import VARIABLE
+from steelyard.runner.remote import Event, Jobs, as_fault, as_fields, drive
 from steelyard.schema.contestant import ContestantSpec
 
-_ATTEMPTS_AN_ACTOR = 64
+_CALLS_AN_ACTOR = 256
+"""At once: attempts, and for each agent at work the call that waits for what it says."""
 
 
 class _Host:
@@ -36,6 +40,7 @@ class _Host:
         self._specs = [msgspec.json.decode(s, type=ContestantSpec) for s in specs]
         self._environ = environ
         self._live: list[Contestant] = []
+        self._jobs = Jobs()
 
     async def ready(self) -> str:
         """Open the contestants; the name of the node."""
@@ -51,14 +56,44 @@ class _Host:
         try:
             return await self._live[c].answer(ask)
         except Fault as f:
-            return {
-                "message": str(f),
-                "ended_by": f.ended_by.value,
-                "kind": f.kind,
-                "retryable": f.retryable,
-                "retry_after": f.retry_after,
-                "paid": f.paid,
-            }
+            return as_fields(f)
+
+    async def begin(self, job: int, c: int, ask: Ask) -> None:
+        """Start an agent's attempt."""
+        await self.ready()
+        await self._jobs.begin(job, self._live[c], ask)
+
+    async def events(self, job: int) -> list[Event]:
+        """What it has said since."""
+        return await self._jobs.events(job)
+
+    async def reply(self, job: int, ask: int, value: object) -> None:
+        """Answer what it asked."""
+        await self._jobs.reply(job, ask, value)
+
+    async def give_up(self, job: int) -> None:
+        """End it."""
+        await self._jobs.give_up(job)
+
+
+class _RayLine:
+    """The way to one job in an actor."""
+
+    def __init__(self, actor: Any, job: int) -> None:
+        self._actor, self._job = actor, job
+
+    async def begin(self, c: int, ask: Ask) -> None:
+        await self._actor.begin.remote(self._job, c, ask)
+
+    async def events(self) -> list[Event]:
+        found: list[Event] = await self._actor.events.remote(self._job)
+        return found
+
+    async def reply(self, ask: int, value: object) -> None:
+        await self._actor.reply.remote(self._job, ask, value)
+
+    async def give_up(self) -> None:
+        self._actor.give_up.remote(self._job)  # nobody waits: the node may be gone
 
 
 class RayExecutor:
@@ -70,7 +105,7 @@ class RayExecutor:
     def __init__(self, address: str, environ: Mapping[str, str], actors: int | None = None) -> None:
         self._address, self._environ, self._n = address, environ, actors
         self._actors: list[Any] = []
-        self._turn = 0
+        self._turn = self._job = 0
         self._ours = False
         self.nodes: set[str] = set()
 
@@ -82,9 +117,11 @@ class RayExecutor:
             address = None if self._address == "local" else self._address
             await asyncio.to_thread(ray.init, address, log_to_driver=False, include_dashboard=False)
             self._ours = True
-        named = {str(s.config.get("key_env", "")) for s in specs}
-        environ = {k: v for k, v in self._environ.items() if k in named}
         encoded = [msgspec.json.encode(s) for s in specs]
+        named = {str(s.config.get("key_env", "")) for s in specs}
+        for spec in encoded:
+            named.update(VARIABLE.findall(spec.decode()))
+        environ = {k: v for k, v in self._environ.items() if k in named}
         nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's function has no types
         alive = [str(node["NodeID"]) for node in nodes if node["Alive"]]
         actor = ray.remote(_Host)
@@ -94,7 +131,7 @@ class RayExecutor:
             made = actor.options(
                 num_cpus=0,
                 max_task_retries=0,
-                max_concurrency=_ATTEMPTS_AN_ACTOR,
+                max_concurrency=_CALLS_AN_ACTOR,
                 scheduling_strategy=strategy,
             )
             self._actors.append(made.remote(encoded, environ))
@@ -105,30 +142,38 @@ class RayExecutor:
 
     async def answer(self, c: int, ask: Ask) -> Answer:
         """One attempt on the next actor in turn. Raises Fault."""
-        if not self._actors:
-            raise Fault("every node is gone", ended_by=EndedBy.PROVIDER, kind="no_workers", paid=False)
-        self._turn = (self._turn + 1) % len(self._actors)
-        actor = self._actors[self._turn]
+        actor = self._next()
         try:
             found = await actor.answer.remote(c, ask)
         except (ray.exceptions.RayActorError, ray.exceptions.RayTaskError) as e:
-            if isinstance(e, ray.exceptions.RayActorError) and actor in self._actors:
-                self._actors.remove(actor)
-            raise Fault(
-                f"the node that ran this attempt is gone: {type(e).__name__}",
-                ended_by=EndedBy.PROVIDER,
-                kind="worker_lost",
-                retryable=True,
-            ) from e
+            raise self._lost(actor, e) from e
         if isinstance(found, Answer):
             return found
-        raise Fault(
-            found["message"],
-            ended_by=EndedBy(found["ended_by"]),
-            kind=found["kind"],
-            retryable=found["retryable"],
-            retry_after=found["retry_after"],
-            paid=found["paid"],
+        raise as_fault(found)
+
+    async def work(self, c: int, ask: Ask, purse: Purse) -> Answer:
+        """One attempt of the agent `c` on the next actor in turn, paid from `purse`. Raises Fault."""
+        actor = self._next()
+        self._job += 1
+        try:
+            return await drive(_RayLine(actor, self._job), c, ask, purse)
+        except (ray.exceptions.RayActorError, ray.exceptions.RayTaskError) as e:
+            raise self._lost(actor, e) from e
+
+    def _next(self) -> Any:
+        if not self._actors:
+            raise Fault("every node is gone", ended_by=EndedBy.PROVIDER, kind="no_workers", paid=False)
+        self._turn = (self._turn + 1) % len(self._actors)
+        return self._actors[self._turn]
+
+    def _lost(self, actor: Any, error: Exception) -> Fault:
+        if isinstance(error, ray.exceptions.RayActorError) and actor in self._actors:
+            self._actors.remove(actor)
+        return Fault(
+            f"the node that ran this attempt is gone: {type(error).__name__}",
+            ended_by=EndedBy.PROVIDER,
+            kind="worker_lost",
+            retryable=True,
         )
 
     async def stop(self) -> None:

@@ -125,10 +125,10 @@ async def _started(plan: Plan, options: Options, where: Mapping[str, str] | None
     executor = options.executor or LocalExecutor(options.environ, options.approver, where)
     if not isinstance(executor, Works) and any(spec.kind in WORKING for spec in plan.contestants):
         raise PlanError(
-            "agents do not run on this executor: their sandboxes are on this machine, and so is their purse",
-            wanted="a run without --ray",
+            "agents do not run on this executor: it has no `work`",
+            wanted="the local executor, or a Ray cluster",
             got=", ".join(spec.name for spec in plan.contestants if spec.kind in WORKING),
-            fix="leave --ray out, or run the agents as a plan of their own",
+            fix="run the agents as a plan of their own",
         )
     try:
         await executor.start((*plan.contestants, *plan.judges))
