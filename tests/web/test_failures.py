@@ -111,3 +111,19 @@ def test_groups_name_what_their_tasks_have_in_common() -> None:
     assert by_kind["wrong answer"].typical == (("size", "large", 1.0, 0.5),)
     assert by_kind["http_500"].count == 1
     assert groups([]) == ()
+
+
+def test_an_empty_choice_of_contestants_is_all_of_them(pages: Pages) -> None:
+    every = json.loads(pages.get(f"/runs/{pages.runs['ordinary']}/failures?contestant=&format=json").text)
+    assert every["contestants"] == []
+    assert {w for s in every["model"] for w, _ in s["group"]["by_contestant"]} == set(every["everyone"])
+    one = json.loads(
+        pages.get(f"/runs/{pages.runs['ordinary']}/failures?contestant=delta-nano&format=json").text
+    )
+    assert one["contestants"] == ["delta-nano"]
+
+
+def test_a_group_says_when_its_text_is_one_of_several() -> None:
+    one = [Failure("model", "wrong answer", "a", f"got {n}", (0, n, 0)) for n in (1, 2)]
+    same = [Failure("model", "refused", "a", "no", (0, n, 0)) for n in (3, 4)]
+    assert {g.kind: g.varied for g in groups([*one, *same])} == {"wrong answer": True, "refused": False}

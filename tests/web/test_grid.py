@@ -145,3 +145,13 @@ def test_tasks_are_walked_by_keyboard(browser: Browser, pages: Pages) -> None:
     assert seen.page.url.endswith("/grid")
     seen.sound()
     seen.page.context.close()
+
+
+def test_keys_sort_the_grid_and_the_address_keeps_it(browser: Browser, pages: Pages) -> None:
+    seen = look(browser, pages.at(f"/runs/{pages.runs['ordinary']}/grid"))
+    for key, by in (("d", "disagreement"), ("f", "flips"), ("s", "solved")):
+        seen.page.keyboard.press(key)
+        seen.page.wait_for_url(f"**sort={by}**")
+        assert seen.page.locator("th[aria-sort]").count() == 1
+    seen.sound()
+    seen.page.context.close()

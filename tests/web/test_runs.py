@@ -16,6 +16,9 @@ from tests.web.kit import Pages, served
 from steelyard.ledger import open_ledger
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.plan import Plan, SuiteUse
+from steelyard.schema.record import Intent, Result, Scored
+from steelyard.schema.reply import Reply
+from steelyard.schema.score import Outcome, Score
 from steelyard.schema.task import Task
 from steelyard.testing import ledgers
 from steelyard.testing.ledger_rows import ListSuite
@@ -99,6 +102,25 @@ def test_a_run_without_an_answer_names_no_leader(tmp_path: Path) -> None:
         missing = found.get("/runs/last/trace?t=0")
         assert missing.status == 404
         assert "m on task number 0" in missing.text
+
+
+def test_a_run_whose_process_went_away_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+    suite = ListSuite("s", [Task("a", "Q?", "1"), Task("b", "R?", "2")])
+    specs = (ContestantSpec("m", "endpoint", model="m"),)
+    with closing(open_ledger(str(tmp_path / "l"))) as ledger:
+        plan = Plan((SuiteUse("s.jsonl", name="s", version=suite.header.version),), specs, name="killed")
+        with ledger.create_run(plan, [suite], name="killed") as writer:
+            reply, score = Reply(text="1"), Score(Outcome.PASSED, 1.0, extracted="1")
+            writer.append([Intent(0, 0, 0, 0, 1, seed=1), Result(0, 0, 0, 0, 2, "contestant", True, 0, reply),
+                           Scored(0, 0, 0, 0, "exact@1", score)])  # fmt: skip
+    with served(tmp_path / "l", named=str(tmp_path / "l")) as found:
+        run = json.loads(found.get("/runs?format=json").text)["groups"][0]["rows"][0]
+        assert run["info"]["status"] == "open"
+        assert (run["leader"]["done"], run["leader"]["planned"]) == (1, 2)
+        assert ">1 / 2<" in found.get("/runs").text
+        text = found.get("/runs/last").text
+        assert "ended without closing it" in text
+        assert f"steelyard resume {run['info']['run']} --ledger {tmp_path / 'l'}" in text
 
 
 def test_many_runs_come_at_once_and_their_leaders_follow(tmp_path: Path) -> None:

@@ -73,10 +73,12 @@ class Commands:
 
     same: str
     page: str
+    where: str
+    """What names the ledger at the end of any other command: " --ledger PLACE", or nothing."""
 
 
 def commands(desk: Desk, view: View, ask: Ask, page: Page) -> Commands:
     """Both command lines, with the ledger when the server was told where it is."""
     where = f" --ledger {shlex.quote(desk.named)}" if desk.named else ""
     mine = command_of(view, ask, page)
-    return Commands((page.command or mine) + where, mine + where)
+    return Commands((page.command or mine) + where, mine + where, where)

@@ -88,7 +88,7 @@ def build(desk: Desk, ask: Ask) -> FailuresPage:
         model=tuple(s for s in shown if s.group.side == "model"),
         n_read=n_read,
         n_all=int(bad[chosen].sum()),
-        contestants=tuple(run.contestants[c] for c in chosen) if ask.all("contestant") else (),
+        contestants=tuple(run.contestants[c] for c in chosen) if len(chosen) < len(run.contestants) else (),
         everyone=run.contestants,
     )
 

@@ -147,7 +147,7 @@ def columns_of(desk: Desk, run: RunInfo, scorer: str) -> Counts:
 
 def shown_contestants(run: RunInfo, ask: Ask) -> list[int]:
     """The contestants that the query names; all without one."""
-    wanted = ask.all("contestant")
+    wanted = tuple(name for name in ask.all("contestant") if name)
     for name in wanted:
         if name not in run.contestants:
             raise DataError("no such contestant in this run", wanted=" | ".join(run.contestants), got=name)

@@ -46,7 +46,8 @@ class Live:
 @dataclass(frozen=True, slots=True)
 class Leader:
     """Who stands first in a run: `ahead` of how many of the `others` it is clearly better than; `sentence` is the
-    verdict as the summary has it, `clear` False when that is none (coverage below the floor)."""
+    verdict as the summary has it, `clear` False when that is none (coverage below the floor). `done` trials of
+    `planned` ones have ended."""
 
     contestant: str
     estimate: Estimate
@@ -54,6 +55,8 @@ class Leader:
     others: int
     clear: bool
     sentence: str
+    done: int
+    planned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ def _worked_out(desk: Desk, run: RunInfo) -> Leader | Unknown:
         others=len(others),
         clear=not board.sentence.startswith("No verdict"),
         sentence=board.sentence,
+        done=sum(x.n_graded + x.n_ungraded for x in board.overall),
+        planned=sum(x.n_planned for x in board.overall),
     )
 
 
