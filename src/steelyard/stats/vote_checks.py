@@ -116,29 +116,38 @@ def position_only(cast: Cast, options: CheckOptions) -> Iterator[Finding]:
     nothing (Ville's inequality; Robbins 1970). Flagged at 1 / (alpha / annotators).
     """
     fraction(options.alpha, "alpha")
+    if not len(cast):
+        return
     decided = cast.outcome != 1
-    voters = np.unique(cast.voter)
-    limit = math.log(len(voters) / options.alpha) if len(voters) else 0.0
-    for voter in voters.tolist():
+    people = int(cast.voter.max()) + 1
+    n = np.bincount(cast.voter[decided], minlength=people)
+    left = np.bincount(cast.voter[decided & (cast.outcome == 2)], minlength=people)
+    limit = math.log(len(np.unique(cast.voter)) / options.alpha)
+    evidence = {
+        "left": side_evidence(left, n, options.side),
+        "right": side_evidence(n - left, n, options.side),
+    }
+    doubtful = (np.maximum(*evidence.values()) - math.log(2) >= limit) & (n > 0)
+    for voter in np.flatnonzero(doubtful).tolist():
         mine = np.flatnonzero(cast.voter == voter)
-        of = decided[mine]
-        n, left = int(of.sum()), int((cast.outcome[mine][of] == 2).sum())
-        for side, k in (("left", left), ("right", n - left)):
-            evidence = side_evidence(k, n, options.side) - math.log(2)
-            if evidence >= limit:
-                odds = _times(evidence)
-                detail = f"{k} of {n} decided votes went {side}; {odds} against a share of {options.side:g}"
+        for side, k in (("left", left[voter]), ("right", n[voter] - left[voter])):
+            found = float(evidence[side][voter]) - math.log(2)
+            if found >= limit:
+                odds = _times(found)
+                detail = (
+                    f"{k} of {n[voter]} decided votes went {side}; {odds} against a share of {options.side:g}"
+                )
                 yield Finding("position_only", _places(mine), (voter,), detail)
 
 
-def side_evidence(k: int, n: int, side: float) -> float:
+def side_evidence(k: IntArray, n: IntArray, side: float) -> FloatArray:
     """Log e-value of `k` of `n` against a share of at most `side`: log of the mean over p in (side, 1) of
-    (p/side)^k ((1-p)/(1-side))^(n-k)."""
-    upper = float(special.betaincc(k + 1, n - k + 1, side))
-    if upper <= 0.0:
-        return -math.inf
+    (p/side)^k ((1-p)/(1-side))^(n-k). Arrays of any one shape; minus infinity where the mean underflows."""
+    upper = special.betaincc(k + 1, n - k + 1, side)
     null = k * math.log(side) + (n - k) * math.log1p(-side)
-    return math.log(upper) + float(special.betaln(k + 1, n - k + 1)) - null - math.log1p(-side)
+    with np.errstate(divide="ignore"):
+        found: FloatArray = np.log(upper) + special.betaln(k + 1, n - k + 1) - null - math.log1p(-side)
+    return found
 
 
 def _places(index: IntArray) -> tuple[int, ...]:
