@@ -146,8 +146,8 @@ def side_evidence(k: IntArray, n: IntArray, side: float) -> FloatArray:
     upper = special.betaincc(k + 1, n - k + 1, side)
     null = k * math.log(side) + (n - k) * math.log1p(-side)
     with np.errstate(divide="ignore"):
-        found: FloatArray = np.log(upper) + special.betaln(k + 1, n - k + 1) - null - math.log1p(-side)
-    return found
+        found = np.log(upper) + special.betaln(k + 1, n - k + 1) - null - math.log1p(-side)
+    return np.asarray(found, np.float64)
 
 
 def _places(index: IntArray) -> tuple[int, ...]:
