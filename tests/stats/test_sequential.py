@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from steelyard.errors import DataError, RowsError
 from steelyard.stats import sequential as sq
 from steelyard.stats import sequential_bounds as sb
+from steelyard.unknown import Unknown
 
 scores = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=60).map(np.array)
 METHODS = {"betting": sq.hedged_betting, "bernstein": sb.empirical_bernstein, "hoeffding": sb.hoeffding}
@@ -147,3 +148,16 @@ def test_bad_options_are_refused() -> None:
         sb.beta_binomial([1, 3], [2, 2])
     with pytest.raises(DataError, match="1 to 1"):
         sq.hedged_betting([0.5]).at(2)
+
+
+def test_a_stream_that_leaves_its_own_intervals_does_not_start_again_and_gives_no_last_interval() -> None:
+    random = np.random.default_rng(1)
+    drifting = np.concatenate([random.random(300) < 0.02, random.random(1200) < 0.5]).astype(float)
+    sequence = sq.hedged_betting(drifting)
+    assert np.all(np.diff(sequence.low) >= 0.0)
+    assert np.all(np.diff(sequence.high) <= 0.0)
+    found = sequence.around(float(drifting.mean()))
+    assert isinstance(found, Unknown)
+    assert "drift" in found.reason
+    steady = (random.random(1500) < 0.4).astype(float)
+    assert sq.hedged_betting(steady).around(float(steady.mean())) == sq.hedged_betting(steady).final

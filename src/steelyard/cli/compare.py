@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from steelyard.cli.common import json_option
-from steelyard.cli.out import data, emit_json, guarded, leave
+from steelyard.cli.out import as_json, guarded, leave, verdict
 from steelyard.cli.source import load, source_options, split_source
 from steelyard.cli.verdicts import compare_text, with_methods
 from steelyard.errors import ExitCode
@@ -55,10 +55,7 @@ def command(**options: object) -> None:
         results = results.of(dict.fromkeys((base, *o.contestant)))
     how = CompareOptions(round(1.0 - o.level, 12), o.margin or None, o.sequential, o.seed)
     found = compare(results, o.baseline, how)
-    if o.as_json:
-        emit_json(with_methods(found, METHODS))
-    else:
-        data(compare_text(found))
+    verdict(as_json(with_methods(found, METHODS)) if o.as_json else compare_text(found))
     verdicts = {c.verdict for c in found.items}
     if o.exit_code and Verdict.WORSE in verdicts:
         leave(ExitCode.REGRESSION)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from steelyard.cli.common import json_option, open_place
-from steelyard.cli.out import data, emit_json, guarded, leave
+from steelyard.cli.out import as_json, guarded, leave, verdict, write
 from steelyard.cli.source import Source, load, read_yaml, source_options, split_source
 from steelyard.cli.verdicts import gate_text, junit, markdown
 from steelyard.errors import LedgerError
@@ -62,13 +62,11 @@ def command(**options: object) -> None:
     if o.record and results.source.startswith("run "):
         _keep(source, o.rules, report)
     if o.junit:
-        o.junit.write_text(junit(report), encoding="utf-8")
+        write(o.junit, junit(report))
     if o.markdown:
-        o.markdown.write_text(markdown(report), encoding="utf-8")
-    if o.as_json:
-        emit_json({"exit_code": int(report.outcome.exit_code), "report": report})
-    else:
-        data(gate_text(report))
+        write(o.markdown, markdown(report))
+    told = {"exit_code": int(report.outcome.exit_code), "report": report}
+    verdict(as_json(told) if o.as_json else gate_text(report))
     leave(report.outcome.exit_code)
 
 

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import click
 
-from steelyard.errors import ExitCode, SteelyardError
+from steelyard.errors import ExitCode, SteelyardError, UsageError
 from steelyard.unknown import Unknown, plain
 
 P = ParamSpec("P")
@@ -53,9 +55,33 @@ def data(text: str) -> None:
     click.echo(text)
 
 
+def verdict(text: str) -> None:
+    """The data of a command whose exit code says more: a reader that has gone (`| head`) does not change the code."""
+    try:
+        data(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # nothing is left to be flushed when Python ends, which would end with a code of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write(path: Path, text: str) -> None:
+    """A report as a file. Raises UsageError where none can be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as e:
+        fix = "make its folder first, or name another place"
+        raise UsageError("cannot be written", where=str(path), got=e.strerror or str(e), fix=fix) from None
+
+
+def as_json(value: object) -> str:
+    """One JSON document; refuses NaN, which no reader may meet."""
+    return json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2)
+
+
 def emit_json(value: object) -> None:
-    """One JSON document on stdout; refuses NaN, which no reader may meet."""
-    data(json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2))
+    """One JSON document on stdout."""
+    data(as_json(value))
 
 
 def leave(code: ExitCode) -> NoReturn:

@@ -236,7 +236,7 @@ def _comparison(
     )
 
 
-def sequential_interval(pairs: TaskPairs, bounds: tuple[float, float], level: float) -> Interval:
+def sequential_interval(pairs: TaskPairs, bounds: tuple[float, float], level: float) -> Interval | Unknown:
     """Confidence sequence of the mean difference over tasks, or clusters weighted by their size, in table
     order."""
     # clusters are numbered anew in the order in which their first task stands in the table
@@ -247,7 +247,8 @@ def sequential_interval(pairs: TaskPairs, bounds: tuple[float, float], level: fl
     other = np.bincount(index, weights=pairs.contestant) / sizes
     # means of scores within bounds may pass them by a rounding error
     base, other = np.clip(base, *bounds), np.clip(other, *bounds)
-    return paired_betting(base, other, level=level, bounds=bounds, weights=sizes / sizes.max()).final
+    mean = float(np.average(other - base, weights=sizes))
+    return paired_betting(base, other, level=level, bounds=bounds, weights=sizes / sizes.max()).around(mean)
 
 
 def closed(results: Results, names: tuple[str, ...], trials: int = 0) -> Results:

@@ -21,7 +21,7 @@ import numpy as np
 from steelyard.decide.compare import alike_needed, closed, pairs_of, sequential_interval
 from steelyard.decide.coverage import Coverage, coverage
 from steelyard.decide.pilot import split_of
-from steelyard.decide.results import Results
+from steelyard.decide.results import SUITE_NAMES, Results
 from steelyard.decide.rules import Outcome, Rule, Tier
 from steelyard.errors import DataError
 from steelyard.stats.base import Coded, Figure, FloatArray, Interval, nested
@@ -109,7 +109,9 @@ def _cases(table: Results, rule: Rule) -> list[tuple[str, _Subject, Results]]:
     if rule.journeys:
         subjects = [(_Subject(j.name, j.floor), table.where(j.where)) for j in rule.journeys]
     elif rule.by:
-        column = (table.conditions or {}).get(rule.by, table.suite if rule.by == "suite" else None)
+        column = (table.conditions or {}).get(
+            rule.by, table.suite if rule.by in ("suite", *SUITE_NAMES) else None
+        )
         values = [str(x) for x in column.labels] if column is not None else [""]
         subjects = [(_Subject(v, rule.floor), table.where({rule.by: v})) for v in values]
     return [(name, subject, part) for name in names for subject, part in subjects]
@@ -285,8 +287,8 @@ def _mean(
     order = np.argsort(first)
     means = np.clip(sums / sizes, *table.bounds)[order]
     weights = None if clusters is None else (sizes / sizes.max())[order]
-    final = hedged_betting(means, level=1.0 - alpha, bounds=table.bounds, weights=weights).final
-    return found.value, replace(final, method=HEDGED)
+    sequence = hedged_betting(means, level=1.0 - alpha, bounds=table.bounds, weights=weights)
+    return found.value, replace(sequence, method=HEDGED).around(float(np.average(means, weights=weights)))
 
 
 def _frontier(interval: Interval, band: tuple[float, float]) -> str:

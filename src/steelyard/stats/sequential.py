@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from steelyard.errors import DataError
 from steelyard.stats.base import BoolArray, FloatArray, Interval, fraction, same_length, within
+from steelyard.unknown import Unknown
 
 HEDGED = "hedged betting confidence sequence"
 _CHUNK = 512  # observations x grid at once: 4 MB
@@ -52,6 +53,21 @@ class ConfidenceSequence:
     def final(self) -> Interval:
         """The interval after the last observation."""
         return self.at(self.low.size)
+
+    def around(self, mean: float) -> Interval | Unknown:
+        """The last interval, or Unknown when the observations' own `mean` lies outside it.
+
+        The sequence holds for one mean in the order given. Tasks sorted by difficulty or by suite have another mean at
+        the end than at the start; the intersection of all intervals then closes round nothing.
+        """
+        final = self.final
+        slack = 1e-9 * max(1.0, abs(mean))
+        if final.low - slack <= mean <= final.high + slack:
+            return final
+        return Unknown(
+            f"scores drift along the table: their mean {mean:.4g} lies outside the confidence sequence"
+            f" [{final.low:.4g}, {final.high:.4g}], which holds for tasks in random order (shuffle them, or look once)"
+        )
 
 
 class HedgedBetting:
@@ -104,7 +120,7 @@ class HedgedBetting:
         if self.running:
             low = np.maximum.accumulate(np.maximum(low, self._ends[0]))
             high = np.minimum.accumulate(np.minimum(high, self._ends[1]))
-            low, high = stay_put(low, high)
+            low, high = stay_put(low, high, self._ends)
         self._ends = (float(low[-1]), float(high[-1]))
         return low, high
 
@@ -294,14 +310,19 @@ def _plug_in_bets(x: FloatArray, alpha: float) -> FloatArray:
     return bets
 
 
-def stay_put(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Keep the last non-empty interval: an empty one means that the rare event of probability alpha happened."""
+def stay_put(
+    low: FloatArray, high: FloatArray, before: tuple[float, float] = (0.0, 1.0)
+) -> tuple[FloatArray, FloatArray]:
+    """Keep the last non-empty interval; `before` is the one before the first.
+
+    An empty one means that the rare event of probability alpha happened, or that the observations have no one mean (see
+    `ConfidenceSequence.around`).
+    """
     crossed = low > high
     if crossed.any():
         first = int(crossed.argmax())
-        keep = max(first - 1, 0)
         low, high = low.copy(), high.copy()
-        low[first:], high[first:] = (low[keep], high[keep]) if first else (0.0, 1.0)
+        low[first:], high[first:] = (low[first - 1], high[first - 1]) if first else before
     return low, high
 
 

@@ -68,7 +68,7 @@ class EmpiricalBernstein:
         if self.running:
             low = np.maximum.accumulate(np.maximum(low, self._ends[0]))
             high = np.minimum.accumulate(np.minimum(high, self._ends[1]))
-            low, high = stay_put(low, high)
+            low, high = stay_put(low, high, self._ends)
         self._ends = (float(low[-1]), float(high[-1]))
         a, b = self.bounds
         return ConfidenceSequence(a + (b - a) * low, a + (b - a) * high, self.level, EMPIRICAL_BERNSTEIN)
