@@ -103,7 +103,9 @@ class Small:
 
 
 class TestDownloads:
-    @pytest.mark.parametrize("said", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", '=cmd|" /C calc"!A0'])
+    @pytest.mark.parametrize(
+        "said", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\n=1", "\uff1d1+1", '=cmd|" /C calc"!A0']
+    )
     def test_a_spreadsheet_is_given_no_formula(self, said: str) -> None:
         rows = list(csv.reader(io.StringIO(as_csv(Small(said).table()).decode())))
         assert rows[1][0] == "'" + said

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from tests.web.browsing import check_everywhere, look
 from tests.web.kit import Pages, served
 
@@ -153,6 +153,28 @@ def test_ten_thousand_events_scroll_with_few_of_them_held(browser: Browser, larg
         plain = look(browser, pages.at("/runs/last/trace?t=0"), script=False)
         plain.page.click("text=events after")
         assert plain.page.locator("#e40").count() == 1
+        plain.page.context.close()
+
+
+def test_an_events_address_leads_to_it_from_anywhere(browser: Browser, large: Path) -> None:
+    """By the link on its number, copied; by its anchor alone; and by the link without script."""
+    with served(large) as pages:
+        for address in ("/runs/last/trace?t=0#e7003", "/runs/last/trace?t=0&at=7003#e7003"):
+            seen = look(browser, pages.at(address))
+            seen.page.wait_for_selector("#e7003", timeout=20_000)
+            expect(seen.page.locator("#e7003")).to_be_in_viewport()
+            seen.sound()
+            seen.page.context.close()
+        seen = look(browser, pages.at("/runs/last/trace?t=0&from=5000"))
+        seen.page.click("#e5002 .num")
+        assert seen.page.url.endswith("/runs/last/trace?t=0&at=5002#e5002")
+        assert "named" in (seen.page.get_attribute("#e5002", "class") or "")
+        seen.page.reload()
+        expect(seen.page.locator("#e5002")).to_be_in_viewport()
+        seen.page.context.close()
+        plain = look(browser, pages.at("/runs/last/trace?t=0&from=5000"), script=False)
+        plain.page.click("#e5002 .num")
+        expect(plain.page.locator("#e5002")).to_be_in_viewport()
         plain.page.context.close()
 
 

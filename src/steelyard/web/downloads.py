@@ -10,7 +10,8 @@ from steelyard.stats.base import Estimate
 from steelyard.unknown import Unknown, plain
 from steelyard.web.base import Page, Table
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a text begins that a spreadsheet would run; the last four are the full-width forms of the first."""
 
 
 def as_json(page: Page, command: str = "") -> bytes:

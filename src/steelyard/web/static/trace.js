@@ -2,7 +2,7 @@
 // their height: ten thousand events scroll like forty. Long texts grow by parts when asked.
 const steps = document.getElementById("steps");
 const unfold = document.querySelector("[data-unfold]");
-const SIZE = 40;
+const SIZE = 40, FAR = 6000;
 
 if (unfold) {
   unfold.hidden = false;
@@ -38,6 +38,8 @@ async function fill(element) {
     element.replaceChildren(...[...found].slice(0, Number(element.dataset.count)));
     element.style.minHeight = "";
     element.dataset.state = "full";
+    const at = element.getBoundingClientRect(); // who scrolls fast has left it behind while it was loading
+    if (at.bottom < -FAR || at.top > innerHeight + FAR) empty(element);
   } catch {
     delete element.dataset.state;
   }
@@ -73,9 +75,30 @@ if (steps && Number(steps.dataset.total) > steps.children.length) {
   }, { rootMargin: "1500px 0px" });
   const far = new IntersectionObserver((seen) => {
     for (const x of seen) if (!x.isIntersecting) empty(x.target);
-  }, { rootMargin: "6000px 0px" });
+  }, { rootMargin: `${FAR}px 0px` });
   for (const x of steps.children) { near.observe(x); far.observe(x); }
-  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  const wanted = location.hash && document.getElementById(location.hash.slice(1));
+  if (wanted) {
+    history.scrollRestoration = "manual"; // a place in pixels means nothing while windows are empty; the event does
+    wanted.scrollIntoView();
+    addEventListener("load", () => wanted.scrollIntoView(), { once: true });
+  }
+}
+
+// An event's number leads to the event wherever it is opened; on this page nothing has to be loaded for it.
+document.addEventListener("click", (e) => {
+  const link = e.target.closest("[data-event]");
+  if (!link || e.ctrlKey || e.metaKey || e.shiftKey) return;
+  e.preventDefault();
+  history.replaceState(null, "", link.href);
+  for (const x of document.querySelectorAll(".step.named")) x.classList.remove("named");
+  link.closest(".step").classList.add("named");
+});
+
+const named = /^#e([0-9]{1,9})$/.exec(location.hash);
+if (named && steps && !document.getElementById(named[0].slice(1)) && Number(named[1]) < Number(steps.dataset.total)) {
+  const url = new URL(location.href); // an address with the event alone: ask for the events around it
+  if (url.searchParams.get("at") !== named[1]) { url.searchParams.set("at", named[1]); url.searchParams.delete("from"); location.replace(url); }
 }
 
 document.addEventListener("click", async (e) => {
