@@ -204,6 +204,8 @@ def test_a_forged_end_is_found_by_the_head_that_was_noted(
         ),
         ("UPDATE suites SET splits = (SELECT body FROM tasks LIMIT 1)", "a task (or the header)"),
         ("DELETE FROM suites", "suite"),
+        ("UPDATE tasks SET n = n + 1 WHERE id = (SELECT max(id) FROM tasks)", "are declared"),
+        ("UPDATE fold_columns SET body = zeroblob(30) WHERE name = 'score/0'", "cannot be read"),
         (
             "DELETE FROM blocks WHERE id >> 32 = (SELECT id FROM chains WHERE kind = 'votes')",
             "cut off the end",

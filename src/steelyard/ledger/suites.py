@@ -166,10 +166,14 @@ def damaged(db: Database, packer: Packer) -> Iterator[str]:
         try:
             name = _header_decoder.decode(header).name
             while True:
-                group = db.rows("SELECT body FROM tasks WHERE id = ?", (number << 32 | seen,))
+                group = db.rows("SELECT body, n FROM tasks WHERE id = ?", (number << 32 | seen,))
                 if not group or seen >= n:
                     break
-                for body in _group_decoder.decode(packer.decompress(cast("bytes", group[0][0]))):
+                body_of, declared = cast("tuple[bytes, int]", group[0])
+                bodies = _group_decoder.decode(packer.decompress(body_of))
+                if len(bodies) != declared:
+                    yield f"suite {name!r}: {len(bodies)} tasks from {seen} on, {declared} are declared"
+                for body in bodies:
                     hasher.update(len(body).to_bytes(8, "big") + body)
                     marks.append(_splits.index(_task_decoder.decode(body).split))
                     seen += 1

@@ -156,17 +156,21 @@ class RunContents:
                 self._problems.append(f"row 1: its suite {digest} is missing")
 
 
-def fold_problem(db: Database, number: int, kept: Fold, n: int, packer: Packer) -> str | None:
+def _fold_problem(db: Database, tip: Tip, packer: Packer, stored: Callable[[int], Fold | None]) -> str | None:
     """What is wrong with a kept fold, by folding the rows again."""
-    if kept.upto > n:
-        return f"the derived columns claim {kept.upto} rows of {n}; delete them to have them rebuilt"
-    again = Fold(kept.n_contestants, kept.n_tasks)
-    for block in blocks.read(db, number, 0, kept.upto):
-        lean = rows.decode_lean(packer.decompress(block.body))
-        again.feed(lean[: kept.upto - block.first])
-    if again.same(kept):
-        return None
-    return "the derived columns are not what the rows say; delete them to have them rebuilt"
+    try:
+        kept = stored(tip.chain)
+        if kept is None:
+            return None
+        if kept.upto > tip.n:
+            return f"the derived columns claim {kept.upto} rows of {tip.n}"
+        again = Fold(kept.n_contestants, kept.n_tasks)
+        for block in blocks.read(db, tip.chain, 0, kept.upto):
+            lean = rows.decode_lean(packer.decompress(block.body))
+            again.feed(lean[: kept.upto - block.first])
+        return None if again.same(kept) else "the derived columns are not what the rows say"
+    except LedgerCorrupt as e:
+        return f"the derived columns cannot be read ({e})"
 
 
 def verify(
@@ -186,11 +190,10 @@ def verify(
             continue
         before = len(audit.problems)
         audit.chain(tip, kind, name)
-        kept = stored(tip.chain) if kind == "run" else None
-        if kept is not None and len(audit.problems) == before:
-            problem = fold_problem(db, tip.chain, kept, tip.n, packer)
+        if kind == "run" and len(audit.problems) == before:
+            problem = _fold_problem(db, tip, packer, stored)
             if problem:
-                audit.problems.append(f"run {name}: {problem}")
+                audit.problems.append(f"run {name}: {problem}; delete them to have them rebuilt")
     _orphans(db, audit.problems)
     audit.problems += payloads.damaged(db, packer)
     audit.problems += suites.damaged(db, packer)

@@ -7,6 +7,7 @@ answers made elsewhere, to be judged here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,10 @@ def _table(path: Path) -> Table:
     # lazy: tables bring NumPy, which other formats do not need
     from steelyard.ledger.tables import read_table
 
-    return read_table(path)
+    table = read_table(path)
+    # numbers as Python's own: an array's are of other types, which are no `int`
+    columns = {n: c.tolist() if hasattr(c, "tolist") else c for n, c in table.columns.items()}
+    return replace(table, columns=columns)
 
 
 def _choose(columns: Mapping[str, Column], options: ImportOptions, where: str) -> dict[str, Column]:
