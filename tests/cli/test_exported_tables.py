@@ -99,3 +99,27 @@ def test_a_gate_where_all_agree_says_how_many_tasks_would_settle_it(tmp_path: Pa
     got = steelyard("gate", rules, put(tmp_path, "task,contestant,score\n" + rows))
     assert got.exit_code == ExitCode.UNDECIDED
     assert "about 150 tasks with 1 trial each" in got.output
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("compare", "--level", "95"), "write 95 % as 0.95"),
+        (("compare", "--bounds", "1", "0"), "wrong way round"),
+        (("compare", "--column", "taks=task"), "no such role"),
+        (("plan", "--difference", "0.05", "--power", "80"), "write 80 % as 0.8"),
+    ],
+)
+def test_options_out_of_range_are_named_as_the_user_wrote_them(
+    tmp_path: Path, args: tuple[str, ...], says: str
+) -> None:
+    got = steelyard(args[0], put(tmp_path, LONG), *args[1:])
+    assert got.exit_code in (ExitCode.USAGE, ExitCode.BAD_INPUT)
+    assert says in got.output
+
+
+def test_a_task_with_two_lengths_has_no_horizon(tmp_path: Path) -> None:
+    rows = "".join(f"t{i // 2},{i % 2},{i % 2},{i + 1}\n" for i in range(20))
+    got = steelyard("horizon", put(tmp_path, "task,trial,score,minutes\n" + rows))
+    assert got.exit_code == ExitCode.BAD_INPUT
+    assert "t0: 1 and 2" in got.output

@@ -46,9 +46,12 @@ def command(**options: object) -> None:
     """Compare contestants of SOURCE (files of results of any tool, or a run) with a baseline, paired by task."""
     # lazy: numpy and scipy are needed only now
     from steelyard.decide.compare import METHODS, CompareOptions, Verdict, compare
+    from steelyard.stats.base import fraction
 
     source, own = split_source(options)
     o = Options(**own)  # type: ignore[arg-type] # click checked them
+    # the same check as of an estimator's level, before it turns into an error rate that the user did not write
+    fraction(o.level, "level")
     results = load(source)
     if o.contestant:
         base = o.baseline or results.names[0]

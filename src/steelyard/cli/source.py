@@ -110,9 +110,15 @@ def load_table(source: Source, *, quarantined: bool = False) -> Table | None:
 def reading(source: Source) -> Reading:
     """How the table is read."""
     # lazy: `--help` must not load numpy
-    from steelyard.decide.columns import Reading
+    from steelyard.decide.columns import ALIASES, Reading
 
     pairs = [pair(c, "--column") for c in source.column]
+    for role, name in pairs:
+        if role not in ALIASES:
+            raise UsageError(f"--column {role}={name}: no such role", wanted=", ".join(ALIASES), got=role)
+    if source.bounds is not None and not source.bounds[0] < source.bounds[1]:
+        got = f"{source.bounds[0]:g} {source.bounds[1]:g}"
+        raise UsageError("--bounds: the wrong way round", wanted="LOW HIGH, such as 0 100", got=got)
     scores = tuple(name for role, name in pairs if role == "score")
     wide = scores if len(scores) > 1 else ()
     return Reading(

@@ -8,7 +8,7 @@ import numpy as np
 
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
-from steelyard.stats.base import Estimate
+from steelyard.stats.base import Estimate, FloatArray
 from steelyard.stats.horizon import HorizonOptions, horizon
 from steelyard.unknown import Unknown
 
@@ -39,6 +39,7 @@ def horizons(results: Results, options: HorizonOptions | None = None) -> tuple[A
             fix="add minutes (or human_minutes), or name it with --column minutes=NAME",
         )  # fmt: skip
     _refuse_partial(results)
+    _refuse_two_lengths(results, results.minutes)
     family = results.task if results.cluster is None else results.cluster
     found = []
     for place, name in enumerate(results.names):
@@ -65,6 +66,22 @@ def horizons(results: Results, options: HorizonOptions | None = None) -> tuple[A
             )
         )
     return tuple(found)
+
+
+def _refuse_two_lengths(results: Results, minutes: FloatArray) -> None:
+    """A task whose rows name different minutes: one of them is wrong, or the column is not what a person takes."""
+    known = np.isfinite(minutes)
+    low, high = np.full(results.task.size, np.inf), np.zeros(results.task.size)
+    np.minimum.at(low, results.task.index[known], minutes[known])
+    np.maximum.at(high, results.task.index[known], minutes[known])
+    bad = np.flatnonzero(high > low * (1.0 + 1e-9))
+    if bad.size:
+        named = [f"{results.task.labels[i]}: {low[i]:g} and {high[i]:g}" for i in bad[:3].tolist()]
+        more = f" and {bad.size - 3} more" if bad.size > 3 else ""
+        raise DataError(
+            "a task has several lengths", where=results.source, wanted="one number of minutes a task",
+            got="; ".join(named) + more, fix="give the minutes of a skilled person, not those of the run",
+        )  # fmt: skip
 
 
 def _refuse_partial(results: Results) -> None:

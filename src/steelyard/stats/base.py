@@ -178,7 +178,9 @@ def same_length(rows: int, columns: Iterable[tuple[str, int]]) -> None:
 def fraction(value: float, name: str) -> float:
     """`value` when it lies strictly between 0 and 1 (levels, error rates)."""
     if not isinstance(value, int | float | np.floating) or not 0.0 < value < 1.0:
-        raise DataError(f"{name}: out of range", wanted="strictly between 0 and 1", got=f"{value}")
+        percent = isinstance(value, int | float | np.floating) and 1.0 < value < 100.0
+        fix = f"write {value:g} % as {value / 100.0:g}" if percent else f"give a share such as {name} 0.95"
+        raise DataError(f"{name}: out of range", wanted="strictly between 0 and 1", got=f"{value}", fix=fix)
     return float(value)
 
 
