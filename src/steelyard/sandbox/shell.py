@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from steelyard.sandbox.box import NamespaceBox
 
 _CHUNK = 1 << 16
-_LOOP = 'while IFS= read -r -d "" __c <&4; do eval "$__c" </dev/null 3>&- 4<&-; printf "%s\\n" "$?" >&3; done'
+_LOOP = (
+    'exec 5>&1; while IFS= read -r -d "" __c <&4; do eval "$__c" </dev/null 3>&- 4<&- 5>&-; printf "%s\\n" "$?" >&3; '
+    "exec 1>&5 2>&5; done"
+)
+"""A command that redirects the shell itself (`exec > log`, `exec 1>&-`) does so until its end, and not for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,30 @@ def test_a_shell_that_exits_says_what_was_lost() -> None:
     assert done.results[1].startswith("/workspace\n")
 
 
+def test_a_shell_that_is_redirected_for_good_speaks_again_with_the_next_command() -> None:
+    done = run([bash("exec 1>&-; echo lost"), bash("echo one; echo two >&2"), bash("exec > log 2>&1; echo kept"),
+                bash("cat log; ls /proc/$$/fd | wc -l")])  # fmt: skip
+    assert done.results[1].startswith("one\ntwo\n")
+    assert done.results[3].startswith("kept\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after"),
+    [
+        ({"command": "replace", "old": "two\nthree", "new": "2\n3\n4"}, b"one\r\n2\r\n3\r\n4"),
+        ({"command": "replace", "old": "one\r\ntwo", "new": "1"}, b"1\r\nthree"),
+        ({"command": "insert", "line": 1, "text": "x\ny\n"}, b"one\r\nx\r\ny\r\ntwo\r\nthree"),
+        ({"command": "insert", "line": 3, "text": "x"}, b"one\r\ntwo\r\nthree\r\nx"),
+    ],
+)
+def test_line_ends_of_another_system_are_kept_though_nobody_sees_them(
+    arguments: dict[str, object], after: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"one\r\ntwo\r\nthree")
+    done = run([call("edit", path="/workspace/a", **arguments)], place(tmp_path))
+    assert done.files() == {"a": after}, done.results
+
+
 EDITS = [
     (
         {"command": "replace", "path": "/workspace/a", "old": "one", "new": "1"},

@@ -241,7 +241,7 @@ def _need(arguments: Mapping[str, object], name: str, command: str) -> str:
 
 
 def _replaced(path: str, before: bytes, arguments: Mapping[str, object]) -> tuple[bytes, str]:
-    old, new = _need(arguments, "old", "replace"), _need(arguments, "new", "replace")
+    old, new = (_in_style(_need(arguments, k, "replace"), before) for k in ("old", "new"))
     needle = old.encode("utf-8", "surrogatepass")
     if not needle:
         raise ToolError("`old` is empty. Use `insert` to add text, or `create` to write a whole file.")
@@ -264,14 +264,25 @@ def _replaced(path: str, before: bytes, arguments: Mapping[str, object]) -> tupl
     return before.replace(needle, new.encode("utf-8", "surrogatepass")), f"replaced at line {line}"
 
 
+def _crlf(before: bytes) -> bool:
+    """Whether every line of a file ends in CR LF: no viewer shows that, so no model can copy it."""
+    return b"\r\n" in before and before.count(b"\r\n") == before.count(b"\n")
+
+
+def _in_style(text: str, before: bytes) -> str:
+    """A text with the line ends of the file that it is for."""
+    return text.replace("\r\n", "\n").replace("\n", "\r\n") if _crlf(before) else text
+
+
 def _inserted(path: str, before: bytes, arguments: Mapping[str, object]) -> tuple[bytes, str]:
     text, line = _need(arguments, "text", "insert"), _number(arguments, "line", -1)
-    lines = before.split(b"\n")
+    end = b"\r\n" if _crlf(before) else b"\n"
+    lines = before.split(end)
     count = len(lines) - (lines[-1] == b"")
     if not 0 <= line <= count:
         raise ToolError(f"`line` must be from 0 to {count}, the number of lines of {path}.")
-    added = text.encode("utf-8", "surrogatepass").removesuffix(b"\n").split(b"\n")
-    return b"\n".join([*lines[:line], *added, *lines[line:]]), f"{len(added)} lines after line {line}"
+    added = _in_style(text, before).encode("utf-8", "surrogatepass").removesuffix(end).split(end)
+    return end.join([*lines[:line], *added, *lines[line:]]), f"{len(added)} lines after line {line}"
 
 
 def _listed(found: Iterable[tuple[str, str]]) -> list[str]:
