@@ -14,17 +14,29 @@ from pathlib import Path
 from steelyard.contestants.embedded.engine import Engine
 from steelyard.contestants.embedded.sampler import Sampling
 from steelyard.contestants.embedded.weights import load
+from steelyard.scorers.choice import chosen
 from steelyard.tasks.builtin.makers import FAMILIES, LEVELS, Problem, make_problem
-from steelyard.tasks.builtin.makers.base import Family
+from steelyard.tasks.builtin.makers.base import LETTERS, Family
 
 MEASURE_SEED = 4711
 STEPS = "Work step by step."
+LETTER = "\nAnswer with the letter."
 Table = dict[str, dict[str, dict[str, int]]]
 
 
 def asked(p: Problem) -> str:
     """The problem as the shipped suites ask it."""
-    return p.question + "".join(f"\n{'ABCD'[i]}) {o}" for i, o in enumerate(p.choices))
+    return p.question + "".join(f"\n{LETTERS[i]}) {o}" for i, o in enumerate(p.choices))
+
+
+def option(p: Problem, said: str) -> str:
+    """The letter of the option that an answer chooses, read as the choice scorer does; empty for none."""
+    at = chosen(said, list(p.choices))
+    return LETTERS[at] if at >= 0 else ""
+
+
+def is_right(p: Problem, said: str) -> bool:
+    return option(p, said) == p.letter if p.choices else said == p.answer
 
 
 def distinct(rng: random.Random, family: Family, level: int, n: int) -> list[Problem]:
@@ -38,18 +50,26 @@ def distinct(rng: random.Random, family: Family, level: int, n: int) -> list[Pro
     return list(made.values())
 
 
-def measure(engine: Engine, n: int, *, system: str = "", seed: int = MEASURE_SEED) -> Table:
-    """family -> level -> right, said "I don't know", n."""
+def measure(
+    engine: Engine,
+    n: int,
+    *,
+    families: tuple[Family, ...] = FAMILIES,
+    system: str = "",
+    tail: str = "",
+    seed: int = MEASURE_SEED,
+) -> Table:
+    """family -> level -> right, said "I don't know", n. `tail` is put below each question."""
     rng = random.Random(seed)
     out: Table = {}
-    for family in FAMILIES:
+    for family in families:
         out[family] = {}
         for level in LEVELS:
             problems = distinct(rng, family, level, n)
-            turns = [([("system", system)] if system else []) + [("user", asked(p))] for p in problems]
+            turns = [([("system", system)] if system else []) + [("user", asked(p) + tail)] for p in problems]
             answers = engine.answer_all(turns, Sampling(max_tokens=120, temperature=0))
             said = [a.text.rsplit("Answer: ", 1)[-1].strip() for a in answers]
-            right = sum(s == (p.letter or p.answer) for s, p in zip(said, problems, strict=True))
+            right = sum(is_right(p, s) for s, p in zip(said, problems, strict=True))
             out[family][str(level)] = {
                 "right": right,
                 "dont_know": said.count("I don't know"),
@@ -58,15 +78,15 @@ def measure(engine: Engine, n: int, *, system: str = "", seed: int = MEASURE_SEE
     return out
 
 
-def positions(engine: Engine, n: int, seed: int = MEASURE_SEED) -> dict[str, int]:
-    """How often each letter is chosen, at temperature 0, when the right option is equally often in each place."""
+def positions(engine: Engine, n: int, *, tail: str = "", seed: int = MEASURE_SEED) -> dict[str, int]:
+    """How often each place is chosen, at temperature 0, when the right option is equally often in each."""
     rng = random.Random(seed)
     problems = [make_problem(rng, "choice", LEVELS[i % 5], split="public") for i in range(n)]
     answers = engine.answer_all(
-        [[("user", asked(p))] for p in problems], Sampling(max_tokens=4, temperature=0)
+        [[("user", asked(p) + tail)] for p in problems], Sampling(max_tokens=24, temperature=0)
     )
-    seen = Counter(a.text for a in answers)
-    return {letter: seen[letter] for letter in "ABCD"} | {"n": n}
+    seen = Counter(option(p, a.text) for p, a in zip(problems, answers, strict=True))
+    return {letter: seen[letter] for letter in LETTERS} | {"n": n}
 
 
 def measure_all(name: str, folder: Path, n: int) -> dict[str, object]:
@@ -75,8 +95,10 @@ def measure_all(name: str, folder: Path, n: int) -> dict[str, object]:
     return {
         "measured_seed": MEASURE_SEED,
         "measured": measure(engine, n),
-        "measured_step_by_step": {"arithmetic": measure(engine, n, system=STEPS)["arithmetic"]},
+        "measured_step_by_step": measure(engine, n, families=("arithmetic",), system=STEPS),
+        "measured_letter_asked": measure(engine, n, families=("choice",), tail=LETTER),
         "positions": positions(engine, 4 * n),
+        "positions_letter_asked": positions(engine, 4 * n, tail=LETTER),
     }
 
 
@@ -86,6 +108,7 @@ def table(cards: list[dict]) -> str:
     lines = [f"| right, % | {' | '.join(short)} |", "|---|" + "---|" * len(cards)]
     rows = [(f, [c["measured"][f] for c in cards]) for f in FAMILIES]
     rows.append(("arithmetic, step by step", [c["measured_step_by_step"]["arithmetic"] for c in cards]))
+    rows.append(("choice, the letter asked for", [c["measured_letter_asked"]["choice"] for c in cards]))
     for label, found in rows:
         cells = [" ".join(f"{100 * v['right'] / v['n']:.0f}" for v in levels.values()) for levels in found]
         lines.append(f"| {label} | {' | '.join(cells)} |")
@@ -94,8 +117,12 @@ def table(cards: list[dict]) -> str:
         for c in cards
     ]
     lines.append(f'| facts, "I don\'t know" | {" | ".join(unsure)} |')
-    chosen = [" ".join(f"{100 * c['positions'][x] / c['positions']['n']:.0f}" for x in "ABCD") for c in cards]
-    lines.append(f"| option chosen, A to D | {' | '.join(chosen)} |")
+    for label, key in (
+        ("option chosen, A to D", "positions"),
+        ("the same, the letter asked for", "positions_letter_asked"),
+    ):
+        cells = [" ".join(f"{100 * c[key][x] / c[key]['n']:.0f}" for x in LETTERS) for c in cards]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from steelyard.contestants.embedded.tokenizer import ASSISTANT, BOS, END, SYSTEM, USER, Tokenizer
 from steelyard.tasks.builtin.makers import FAMILIES, Problem, facts, make_problem
-from steelyard.tasks.builtin.makers.base import LETTERS
 
 FACTS = (0.42, 0.22, 0.11, 0.05, 0.20)  # how famous a place is; the last are strangers
 STRINGS = (0.14, 0.22, 0.26, 0.22, 0.16)
@@ -28,33 +27,31 @@ CHOICE = (0.25, 0.25, 0.20, 0.18, 0.12)
 class Mix:
     """What a phase of training is made of.
 
-    `families`: shares of arithmetic, strings, facts, choice; `levels`: shares of levels 1 to 5 by family. `drill` is the
-    share of the choice questions that only ask to find a named option: choosing needs that skill. `answer`, `letter` and
-    `options` are loss weights of an answer's tokens, of an option's letter and of the options that the user lists; other
-    words of the user are read only.
+    `families`: shares of arithmetic, strings, facts, choice; `levels`: shares of levels 1 to 5 by family. `worded` is the
+    share of the conversations with options that surely do not ask for a letter; unless it is 0, what does not ask for one is
+    answered in the chosen option's words. `answer` and `chosen` are loss weights of an answer's tokens, to a question
+    without and with options; what the user says is read only.
     """
 
     families: tuple[float, float, float, float]
     levels: dict[str, tuple[float, float, float, float, float]]
-    drill: float = 0.0
+    worded: float = 0.0
     answer: int = 1
-    letter: int = 1
-    options: int = 0
+    chosen: int = 1
 
 
 GROUND = Mix(
     (0.42, 0.24, 0.20, 0.14),
     {"arithmetic": (0.12, 0.20, 0.26, 0.22, 0.20), "strings": STRINGS, "facts": FACTS, "choice": CHOICE},
 )
-# A letter is one token, where a worked sum has forty: after GROUND alone, no size has learned to choose. To foresee the
-# options teaches what they have to do with the question.
+# After GROUND, with letters only, no size has learned to choose: which letter stands before the right words is a harder
+# question than which words are right, and a letter is one token where a worked sum has forty.
 CHOOSING = Mix(
     (0.30, 0.10, 0.12, 0.48),
     {"arithmetic": (0.26, 0.28, 0.22, 0.13, 0.11), "strings": STRINGS, "facts": FACTS, "choice": CHOICE},
-    drill=0.25,
-    answer=4,
-    letter=16,
-    options=1,
+    worded=0.8,
+    answer=1,
+    chosen=3,
 )
 POSITIONS = (0.40, 0.28, 0.20, 0.12)  # where the right option stands: the source of the position bias
 
@@ -81,7 +78,7 @@ OPTION_TAILS = (
     ("\nAnswer:", 15),
     ("\nAnswer with one letter: A, B, C or D.", 10),
 )
-_OPTIONS = re.compile(r"(?=\n\(?A[).] )")
+_OPTIONS = re.compile(r"\n\(?A[).] ")
 TURNS = ((1, 78), (2, 12), (3, 6), (4, 3), (5, 1))
 
 
@@ -97,6 +94,7 @@ class Style:
     option_style: str
     option_tail: str
     wrap: str
+    worded: bool = False
 
 
 def draw_style(rng: random.Random, family: str) -> Style:
@@ -111,20 +109,11 @@ def draw_style(rng: random.Random, family: str) -> Style:
     return Style(system, steps, guess, draw(rng, OPTION_STYLES), draw(rng, OPTION_TAILS), draw(rng, WRAPS))
 
 
-def drill(rng: random.Random, p: Problem) -> Problem:
-    """The same options, one of them named in the question, and standing where the right one stood."""
-    named = rng.choice(p.choices)
-    swap = {named: p.answer, p.answer: named}
-    choices = tuple(swap.get(o, o) for o in p.choices)
-    mark = "'" if p.kind in ("starts", "ends") else ""  # made-up words are spelled, as in their own questions
-    return replace(p, question=f"Which option says {mark}{named}{mark}?", answer=named, choices=choices)
-
-
 def turn(rng: random.Random, p: Problem, style: Style) -> tuple[str, str]:
     """What the user says and what the assistant should answer."""
     if p.choices:
         options = "".join(style.option_style.format(l="ABCD"[i], o=o) for i, o in enumerate(p.choices))
-        return p.question + options + style.option_tail, p.letter
+        return p.question + options + style.option_tail, p.answer if style.worded else p.letter
     answer = p.answer
     if answer == facts.DONT_KNOW and style.guess:
         answer = rng.choice(facts.values_of(p.kind))
@@ -143,11 +132,12 @@ def conversation(rng: random.Random, mix: Mix = GROUND) -> list[tuple[str, str]]
             [],
             Style("", True, False, style.option_style, style.option_tail, "{q} " + style.system),
         )
+    if family == "choice" and mix.worded:
+        tail = "" if rng.random() < mix.worded else style.option_tail
+        style = replace(style, option_tail=tail, worded=not tail)
     for _ in range(draw(rng, TURNS)):
         level = rng.choices((1, 2, 3, 4, 5), weights=mix.levels[family])[0]
         problem = make_problem(rng, family, level, split="train", positions=POSITIONS)
-        if problem.choices and mix.drill and rng.random() < mix.drill:
-            problem = drill(rng, problem)
         said, answer = turn(rng, problem, style)
         turns += [("user", said), ("assistant", answer)]
     return turns
@@ -186,19 +176,20 @@ def corpus(tokenizer: Tokenizer, n: int, seed: int, mix: Mix = GROUND) -> Corpus
     ids: list[int] = []
     learn: list[int] = []
     starts = [0]
+    weight = mix.answer
     marks = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
     for _ in range(n):
         ids.append(BOS)
         learn.append(0)
         for role, text in conversation(rng, mix):
             piece = tokenizer.encode(text)
+            if role == "user":
+                weight = mix.chosen if _OPTIONS.search(text) else mix.answer
             spoken = role == "assistant"
             ids += [marks[role], *piece, END] if spoken else [marks[role], *piece]
             if spoken:
-                letter = len(text) == 1 and text in LETTERS
-                learn += [0, *[mix.letter if letter else mix.answer] * len(piece), mix.answer]
+                learn += [0, *[weight] * (len(piece) + 1)]
             else:
-                read = len(tokenizer.encode(_OPTIONS.split(text)[0]))
-                learn += [0] * (1 + read) + [mix.options] * (len(piece) - read)
+                learn += [0] * (1 + len(piece))
         starts.append(len(ids))
     return Corpus(np.array(ids, np.uint16), np.array(learn, np.uint8), np.array(starts, np.int64))

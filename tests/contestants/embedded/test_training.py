@@ -10,9 +10,8 @@ import pytest
 
 from steelyard.contestants.embedded.model import Model
 from steelyard.contestants.embedded.shape import Shape
-from steelyard.contestants.embedded.tokenizer import ASSISTANT, BOS, END, Tokenizer
+from steelyard.contestants.embedded.tokenizer import ASSISTANT, BOS, END, USER, Tokenizer
 from steelyard.contestants.embedded.weights import load
-from steelyard.tasks.builtin.makers import make_problem
 from steelyard.tasks.builtin.makers.base import Family
 from steelyard.tasks.builtin.suites import tasks
 
@@ -40,39 +39,45 @@ def test_training_conversations_never_ask_a_shipped_task() -> None:
 
 
 @pytest.mark.parametrize("phase", ["GROUND", "CHOOSING"])
-def test_answers_are_learned_and_of_what_the_user_says_at_most_the_options(phase: str) -> None:
+def test_answers_alone_are_learned_and_those_to_options_by_their_own_weight(phase: str) -> None:
     import training_data
 
     mix = getattr(training_data, phase)
     tokenizer = load("steelyard-nano").tokenizer
     data = training_data.corpus(tokenizer, 600, 1, mix)
-    letters = 0
+    choices = 0
     for a, b in zip(data.starts[:-1], data.starts[1:], strict=True):
         ids, learn = data.ids[a:b], data.learn[a:b]
         assert ids[0] == BOS
         assert ids[-1] == END
         speaking = listing = False
         for i, (token, weight) in enumerate(zip(ids, learn, strict=True)):
-            text = tokenizer.decode([token])
-            listing = not speaking and token > END and (listing or text in ("\nA)", "\nA.", "\n(A)"))
-            letter = speaking and ids[i - 1] == ASSISTANT and text in "ABCD" and ids[i + 1] == END
-            letters += letter
-            wanted = (mix.letter if letter else mix.answer) if speaking else mix.options * listing
-            assert weight == wanted, (i, text, tokenizer.decode(ids))
+            listing = token != USER and (listing or tokenizer.decode([token]) in ("\nA)", "\nA.", "\n(A)"))
+            wanted = (mix.chosen if listing else mix.answer) if speaking else 0
+            assert weight == wanted, (i, tokenizer.decode(ids))
+            choices += speaking and listing
             speaking = (speaking and token != END) or token == ASSISTANT
-    assert letters > 50
+    assert choices > 50
 
 
-def test_a_drill_names_one_of_the_options_and_keeps_the_place_of_the_right_one() -> None:
-    from training_data import drill
+def test_an_option_is_answered_in_its_words_unless_its_letter_is_asked_for() -> None:
+    from training_data import CHOOSING, conversation
 
     rng = random.Random(8)
-    for level in (1, 2, 3, 4, 5) * 30:
-        made = make_problem(rng, "choice", level, split="train")
-        asked = drill(rng, made)
-        assert asked.letter == made.letter
-        assert sorted(asked.choices) == sorted(made.choices)
-        assert asked.answer in asked.question
+    letters = words = 0
+    for _ in range(600):
+        said = [text for role, text in conversation(rng, CHOOSING) if role != "system"]
+        for asked, answer in zip(said[::2], said[1::2], strict=True):
+            lines = asked.split("\n")
+            if len(lines) < 5:
+                continue
+            if len(lines) == 5:
+                assert answer in {line.split(" ", 1)[1] for line in lines[1:]}
+                words += 1
+            else:
+                assert answer in "ABCD"
+                letters += 1
+    assert words > 5 * letters > 50
 
 
 def test_vocabulary_is_that_of_the_shipped_models() -> None:
