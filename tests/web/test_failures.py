@@ -127,3 +127,31 @@ def test_a_group_says_when_its_text_is_one_of_several() -> None:
     one = [Failure("model", "wrong answer", "a", f"got {n}", (0, n, 0)) for n in (1, 2)]
     same = [Failure("model", "refused", "a", "no", (0, n, 0)) for n in (3, 4)]
     assert {g.kind: g.varied for g in groups([*one, *same])} == {"wrong answer": True, "refused": False}
+
+
+def test_a_run_that_nobody_judged_is_not_a_run_without_failures(browser: Browser, tmp_path: Path) -> None:
+    suite = ListSuite("s", [Task("a", "Q?", "1"), Task("b", "R?", "2")])
+    specs = (ContestantSpec("m", "endpoint", model="m"),)
+    ledger = open_ledger(str(tmp_path / "l"))
+    plan = Plan((SuiteUse("s.jsonl", name="s", version=suite.header.version),), specs, name="kept")
+    with ledger.create_run(plan, [suite], name="kept") as writer:
+        for t in (0, 1):
+            writer.append(
+                [Intent(0, t, 0, 0, 1, seed=1), Result(0, t, 0, 0, 2, "contestant", True, 0, Reply(text="1"))]
+            )
+        writer.close("complete")
+        run = writer.run
+    ledger.close()
+    with served(tmp_path / "l", named=str(tmp_path / "l")) as found:
+        text = found.get("/runs/last/failures").text
+        assert "No trial has been judged" in text
+        assert "No contestant failed" not in text
+        assert f"steelyard rescore {run} --ledger {tmp_path / 'l'}" in text
+        summary = json.loads(found.get("/runs/last?format=json").text)
+        assert (
+            f"2 trials are kept without a score: `steelyard rescore {run}` judges what is kept."
+            in summary["notes"]
+        )
+        assert not any("not done yet" in note for note in summary["notes"])
+        assert "not judged" in found.get("/runs/last/trace?t=0").text
+        check_everywhere(browser, found.at("/runs/last/failures"))

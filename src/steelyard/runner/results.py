@@ -56,6 +56,8 @@ class Results:
     """Names of the suites whose held-out split somebody has looked at."""
     in_flight: tuple[InFlight, ...] = ()
     """Attempts without a result: under way while the run has a writer."""
+    n_unscored: int = 0
+    """Trials that are kept and have no score: `steelyard rescore` judges them."""
 
     @property
     def possibly_paid(self) -> PossiblyPaid:
@@ -85,8 +87,9 @@ def results(ledger: Ledger, run: str, scorer: str = "") -> Results:
     )
     n_ungraded = sum(line.n_ungraded for line in board.overall)
     exposed = tuple(u.name for u in ready.plan.suites if u.version and exposures(ledger, u.version))
-    in_flight = ledger.cells(info.run).in_flight
-    return Results(info, ready.plan, board, n_ungraded, stopped, scorer, exposed, in_flight)
+    cells = ledger.cells(info.run, scorer)
+    unscored = int(cells.columns["unscored"].sum())
+    return Results(info, ready.plan, board, n_ungraded, stopped, scorer, exposed, cells.in_flight, unscored)
 
 
 def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> Evidence:
@@ -164,8 +167,11 @@ def notes(found: Results) -> list[str]:
     if found.n_ungraded:
         many = "1 trial has" if found.n_ungraded == 1 else f"{found.n_ungraded} trials have"
         said.append(f"{many} no verdict, which is in no mean; the bounds say what it could change.")
-    waiting = sum(line.n_waiting for line in found.board.overall)
-    if waiting:
+    if found.n_unscored and found.info.status != "running":
+        many = "1 trial is" if found.n_unscored == 1 else f"{found.n_unscored} trials are"
+        said.append(f"{many} kept without a score: `steelyard rescore {found.info.run}` judges what is kept.")
+    waiting = sum(line.n_waiting for line in found.board.overall) - found.n_unscored
+    if waiting > 0:
         many = "1 planned trial is" if waiting == 1 else f"{waiting} planned trials are"
         said.append(f"{many} not done yet.")
     if lost := found.possibly_paid.calls:

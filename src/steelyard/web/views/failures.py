@@ -43,13 +43,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class FailuresPage:
-    """`n_read` of the `n_all` trials that did not pass are in the groups."""
+    """`n_read` of the `n_all` trials that did not pass are in the groups; `n_judged` trials have a verdict, or say why
+    they have none."""
 
     run: RunInfo
     infrastructure: tuple[Shown, ...]
     model: tuple[Shown, ...]
     n_read: int
     n_all: int
+    n_judged: int
     contestants: tuple[str, ...]
     everyone: tuple[str, ...]
 
@@ -88,6 +90,7 @@ def build(desk: Desk, ask: Ask) -> FailuresPage:
         model=tuple(s for s in shown if s.group.side == "model"),
         n_read=n_read,
         n_all=int(bad[chosen].sum()),
+        n_judged=int((bad + columns["passed"])[chosen].sum()),
         contestants=tuple(run.contestants[c] for c in chosen) if len(chosen) < len(run.contestants) else (),
         everyone=run.contestants,
     )
