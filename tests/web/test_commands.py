@@ -148,6 +148,16 @@ def test_held_out_texts_are_not_printed_without_reveal(pages: Pages) -> None:
         assert not re.search(r'"(target|answer|extracted|text)": "[^"]*43', said)
 
 
+def test_a_name_with_invisible_characters_does_not_spoil_a_command(tmp_path: Path) -> None:
+    """What a page shows instead of such a character is no part of the name: the address is printed, in plain ASCII."""
+    run = ledgers.hostile(tmp_path / "l")
+    with served(tmp_path / "l", named=str(tmp_path / "l")) as found:
+        for path in ("trace?t=1&c=1", "score?t=1&c=1", "task?t=2", "diff"):
+            page = found.get(f"/runs/{run}/{path}").text.split("<footer>")[1]
+            for line in re.findall(r"<code data-copy>(steelyard .*?)</code>", page):
+                assert printed(unescape(line)).strip()
+
+
 def test_view_prints_commands_that_name_the_ledger_it_was_given(tmp_path: Path) -> None:
     """The command runs from another folder than the server's."""
     ledgers.ordinary(tmp_path / "l", tasks=3, repeats=1)

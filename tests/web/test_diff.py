@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,18 @@ def test_very_long_texts_are_not_compared_word_by_word() -> None:
     left, right = "a b\n" * (3 * MOST), "a c\n" * (3 * MOST)
     assert [p.kind for p in word_diff(left, right)] == ["left", "right"]
     assert word_diff(left, left)[0].kind == "same"
+
+
+def test_answers_of_two_runs_lead_to_the_traces_of_each(tmp_path: Path) -> None:
+    place = tmp_path / "l"
+    before = ledgers.ordinary(place, tasks=12, repeats=2, name="before", seed=3)
+    after = ledgers.ordinary(place, tasks=6, repeats=2, name="after")
+    with served(place) as found:
+        shared = json.loads(found.get(f"/runs/{before}/diff?with={after}&show=all&format=json").text)["rows"]
+        word = next(r for r in shared if r["task"] == "word-01")
+        assert word["t"] != word["other"]
+        text = found.get(f"/runs/{before}/diff?with={after}&a=alpha-large&b=alpha-large&t={word['t']}").text
+        for run, t in ((before, word["t"]), (after, word["other"])):
+            link = f"/runs/{run}/trace?t={t}&amp;c=0&amp;k=0"
+            assert link in text
+            assert "word-01" in found.get(unescape(link)).text

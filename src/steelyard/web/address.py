@@ -16,6 +16,7 @@ from steelyard.web.ask import Ask, address
 from steelyard.web.base import Page, View
 from steelyard.web.desk import Desk
 from steelyard.web.registry import Registry
+from steelyard.web.text import visible
 
 FORGOTTEN = ("format", "token")
 """Parts of a query that do not change what a page shows."""
@@ -81,4 +82,7 @@ def commands(desk: Desk, view: View, ask: Ask, page: Page) -> Commands:
     """Both command lines, with the ledger when the server was told where it is."""
     where = f" --ledger {shlex.quote(desk.named)}" if desk.named else ""
     mine = command_of(view, ask, page)
-    return Commands((page.command or mine) + where, mine + where, where)
+    # a name with invisible characters is shown with marks in their place, which no shell takes back: its address is
+    # plain ASCII
+    natural = page.command if visible(page.command) == page.command else ""
+    return Commands((natural or mine) + where, mine + where, where)

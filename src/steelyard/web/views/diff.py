@@ -58,9 +58,12 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Both sides' trial `k` of one task, and what differs between the answers."""
+    """Both sides' trial `k` of one task, and what differs between the answers. `t` and `other` are the task's
+    numbers in the left and in the right run."""
 
     task: str
+    t: int
+    other: int
     k: int
     n_trials: int
     left: TrialView | None
@@ -298,7 +301,7 @@ def _texts(
     left, right = (next((v for v in views if v.trial == k), None) for views in found)
     pieces = word_diff(left.answer[:TEXT], right.answer[:TEXT]) if left and right else ()
     name = names_of(desk, runs[0], [t])[0][1]
-    return Texts(name, k, max(len(found[0]), len(found[1])), left, right, pieces)
+    return Texts(name, t, tasks[t], k, max(len(found[0]), len(found[1])), left, right, pieces)
 
 
 def _notes(desk: Desk, run: RunInfo, other: RunInfo) -> tuple[str, ...]:
