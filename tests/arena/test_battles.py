@@ -226,3 +226,22 @@ def test_a_clock_that_goes_back_gives_no_negative_time(tmp_path: Path) -> None:
     arena.vote(one.token, "right", who)
     (row,) = ledger.chain("votes", "ours")
     assert msgspec.json.decode(row, type=Vote).seconds == 0.0
+
+
+def test_a_skip_is_another_battle_and_no_vote(tmp_path: Path) -> None:
+    ledger, arena, _ = arena_at(tmp_path)
+    first = arena.battle("zoe")
+    assert isinstance(first, Battle)
+    second = arena.skip(first.token, "zoe")
+    assert isinstance(second, Battle)
+    assert second.id != first.id
+    again = arena.skip(first.token, "zoe")
+    assert isinstance(again, Battle)
+    assert again.id == second.id, "the same form sent twice skips once"
+    assert not arena.ballots.votes
+    with pytest.raises(Refused):
+        arena.skip(second.token, "yan")
+    arena.vote(first.token, "left", "zoe")  # gone back to, before it expired
+    assert list(arena.ballots.votes) == [first.id]
+    assert not arena.forged()
+    ledger.close()

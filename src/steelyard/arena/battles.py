@@ -152,8 +152,12 @@ class Arena:
 
         self._enrolling.commit(decide)
 
-    def battle(self, annotator: str) -> Battle | NoBattle:
-        """The battle that this annotator has open, or a new one, recorded before it is returned."""
+    def battle(self, annotator: str, *, skip: str = "") -> Battle | NoBattle:
+        """The battle that this annotator has open, or a new one, recorded before it is returned.
+
+        `skip` names an open battle that the person passes on: another one is drawn. That is all that a skip is: a
+        battle that was handed out and has no vote; going back to it and voting is possible until it expires.
+        """
         with self._issuing.lock:
             self.follow()
             self.enrol(annotator)
@@ -162,7 +166,7 @@ class Arena:
             def decide() -> list[bytes]:
                 made.clear()
                 open_one = self._open(annotator)
-                if open_one is not None:
+                if open_one is not None and open_one.battle != skip:
                     made.append(open_one)
                     return []
                 drawn = self._draw(annotator)
@@ -262,6 +266,13 @@ class Arena:
         if mine:
             return f"you have seen every pair of answers that differ ({mine} votes of yours are kept)"
         return "no two contestants gave different answers to the same task"
+
+    def skip(self, token: str, annotator: str) -> Battle | NoBattle:
+        """Another battle instead of this one. Raises Refused for a token that is not this annotator's.
+
+        Sent twice, the second changes nothing: the battle that it names is not the open one any more.
+        """
+        return self.battle(annotator, skip=self.keys.opened(token, self.name, annotator))
 
     def vote(self, token: str, choice: str, annotator: str) -> Voted:
         """Take a vote: signed, durable, then revealed. The same battle again returns the vote that stands.

@@ -211,6 +211,13 @@ def _vote(desk: Desk, ask: Ask) -> Done:
     return Done(address(*to), {"voted": voted.battle, "receipt": voted.receipt})
 
 
+def _skip(desk: Desk, ask: Ask) -> Done:
+    arena, who = people.arena(desk, ask.param("arena")), people.me(desk, ask)
+    arena.skip(ask.field("token"), who)
+    to = fill("/arena/{arena}", {"arena": arena.name, "show": ask.field("show")})
+    return Done(address(*to))
+
+
 def _name(desk: Desk, ask: Ask) -> Done:
     arena = people.arena(desk, ask.param("arena"))
     arena.enrol(people.me(desk, ask), ask.field("name"))
@@ -249,7 +256,11 @@ def _asked(desk: Desk, ask: Ask) -> Body:
 
 
 VIEWS = (View("battle", "/arena/{arena}", build, script="battle.js", style="judge.css"),)
-ACTS = (Act("vote", "/arena/{arena}/vote", _vote), Act("my_name", "/arena/{arena}/name", _name))
+ACTS = (
+    Act("vote", "/arena/{arena}/vote", _vote),
+    Act("skip", "/arena/{arena}/skip", _skip),
+    Act("my_name", "/arena/{arena}/name", _name),
+)
 RAWS = (
     Raw("battle_rendered", "/arena/{arena}/rendered", _rendered),
     Raw("battle_text", "/arena/{arena}/text", _text),
