@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from steelyard.arena.answers import STYLE_FEATURES
+from steelyard.arena.poll import Poll, poll_of
 from steelyard.decide.ranking import Ranking, ranking
 from steelyard.errors import DataError
 from steelyard.ledger.votes import Ballots, Quarantine
 from steelyard.schema.vote import Vote
+from steelyard.stats.base import BoolArray
 from steelyard.stats.ratings import RatingOptions
-from steelyard.stats.ratings_votes import votes as votes_table
 from steelyard.unknown import Unknown
 
 FEW_VOTERS = 10
@@ -51,54 +52,49 @@ def kept(cast: Ballots, decided: Quarantine) -> list[Vote]:
 
 
 def standing(
-    key: str, votes: Sequence[Vote], *, style: bool = False, quarantined: bool = False, level: float = 0.95
+    key: str,
+    votes: Sequence[Vote] | Poll,
+    *,
+    style: bool = False,
+    quarantined: bool = False,
+    level: float = 0.95,
 ) -> Standing:
     """The ranking of these votes of the chain `key`.
 
     Clusters: prompts and annotators, prompts alone below `FEW_VOTERS` annotators, none where prompts are not known.
     When a contestant never lost (or never won) a ridge of half a vote makes the ranking finite, and a note says so.
     """
-    voters = {v.voter for v in votes if v.voter}
+    poll = votes if isinstance(votes, Poll) else poll_of(votes)
+    voters = poll.n_voters
     words = ["steelyard", "rank", key]
     notes: list[str] = []
     if quarantined:
         words.append("--quarantined")
-    if not votes:
+    if not len(poll):
         return Standing(Unknown("no votes yet"), 0, 0, shlex.join(words))
     options = RatingOptions(level=level)
-    prompts = {v.prompt for v in votes if v.prompt}
-    if all(v.prompt for v in votes) and len(prompts) > 1 and len(voters) < FEW_VOTERS and voters:
+    if poll.n_prompts > 1 and 0 < voters < FEW_VOTERS:
         options = replace(options, cluster="prompt")
         words += ["--cluster", "prompt"]
-        people = "one person" if len(voters) == 1 else f"{len(voters)} people"
+        people = "one person" if voters == 1 else f"{voters} people"
         notes.append(f"intervals say what {people} would vote on other prompts, not what other people would")
     if level != 0.95:
         words += ["--level", f"{level:g}"]
-    features = [f for f in STYLE_FEATURES if style and any(v.fields.get(f) for v in votes)]
+    features = [f for f in STYLE_FEATURES if style and poll.styles[f].any()]
     for f in features:
         words += ["--feature", f]
     if style and not features:
         notes.append("style control changes nothing: the votes carry no style features, or all are zero")
-    found, ridge = _ranked(votes, options, features)
+    found, ridge = _ranked(poll, options, features)
     if ridge:
         words += ["--ridge", f"{ridge:g}"]
         notes.append("somebody never lost or never won: ratings are pulled to the middle by half a vote")
-    return Standing(found, len(votes), len(voters), shlex.join(words), tuple(notes))
+    return Standing(found, len(poll), voters, shlex.join(words), tuple(notes))
 
 
-def _ranked(
-    votes: Sequence[Vote], options: RatingOptions, features: Sequence[str]
-) -> tuple[Ranking | Unknown, float]:
-    columns = {f: [_number(v.fields.get(f)) for v in votes] for f in features}
+def _ranked(poll: Poll, options: RatingOptions, features: Sequence[str]) -> tuple[Ranking | Unknown, float]:
     try:
-        table = votes_table(
-            [v.left for v in votes],
-            [v.right for v in votes],
-            [v.winner for v in votes],
-            prompt=[v.prompt for v in votes] if all(v.prompt for v in votes) else None,
-            voter=[v.voter for v in votes] if all(v.voter for v in votes) else None,
-            features=columns or None,
-        )
+        table = poll.table(features)
     except DataError as e:
         return Unknown(e.message), 0.0
     reason = ""
@@ -110,8 +106,11 @@ def _ranked(
     return Unknown(reason), 0.0
 
 
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+def effect_of_poll(key: str, poll: Poll, held: BoolArray, *, style: bool = False) -> Effect:
+    """As `effect`, from columns."""
+    one = standing(key, poll.take(~held), style=style)
+    two = standing(key, poll, style=style, quarantined=True) if held.any() else one
+    return Effect(one, two, int(held.sum()))
 
 
 def effect(key: str, cast: Ballots, decided: Quarantine, *, style: bool = False) -> Effect:

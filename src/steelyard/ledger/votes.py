@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -60,14 +61,41 @@ class Quarantine:
                     self.released_by_people.add(vote)
 
 
+def counted_votes(ledger: Ledger, key: str) -> Iterator[tuple[str, Vote]]:
+    """(id, vote) of every vote under `key` that `Ballots` keeps, one after the other: none of them is held.
+
+    Raises DataError when there are no such votes.
+    """
+    seen: set[str] = set()
+    n = 0
+    for row in ledger.chain(VOTES, key):
+        vote = _vote.decode(row)
+        name = vote.id
+        if vote.signature and name in seen:
+            continue
+        if not name or name in seen:
+            name = f"{name}#{n}"
+        if vote.id:
+            seen.add(name)
+        n += 1
+        yield name, vote
+    if not n:
+        _refuse_absent(ledger, key)
+
+
+def _refuse_absent(ledger: Ledger, key: str) -> None:
+    if not any(c.key == key for c in ledger.chains(VOTES)):
+        known = ", ".join(c.key for c in ledger.chains(VOTES))
+        raise DataError(f"no votes are kept under {key!r}", where=ledger.place, wanted=known or "votes")
+
+
 def ballots(ledger: Ledger, key: str) -> tuple[Ballots, Quarantine]:
     """Votes and decisions kept under `key`. Raises DataError when there are no such votes."""
     cast, decided = Ballots(), Quarantine()
     for row in ledger.chain(VOTES, key):
         cast.feed(row)
-    if not cast.votes and not any(c.key == key for c in ledger.chains(VOTES)):
-        known = ", ".join(c.key for c in ledger.chains(VOTES))
-        raise DataError(f"no votes are kept under {key!r}", where=ledger.place, wanted=known or "votes")
+    if not cast.votes:
+        _refuse_absent(ledger, key)
     for row in ledger.chain(QUARANTINE, key):
         decided.feed(row)
     return cast, decided

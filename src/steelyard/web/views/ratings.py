@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from steelyard.arena.answers import STYLE_FEATURES
 from steelyard.arena.checks import Suspicion, release, suspicions
-from steelyard.arena.standing import Effect, Standing, effect
+from steelyard.arena.poll import read_poll
+from steelyard.arena.standing import Effect, Standing, effect, effect_of_poll
 from steelyard.decide.ranking import Ranked, Ranking, ranking_of_results
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
 from steelyard.ledger.runs import results_of_cells
-from steelyard.ledger.votes import Ballots, Quarantine, ballots
+from steelyard.ledger.votes import QUARANTINE, VOTES, Ballots, Quarantine, ballots
 from steelyard.stats.base import Estimate
 from steelyard.unknown import Unknown
 from steelyard.web import people
@@ -21,6 +24,8 @@ from steelyard.web.base import Act, Done, Table, View
 from steelyard.web.desk import Desk
 from steelyard.web.views.battle import elo_scale
 
+MOST_CHECKED = 100_000
+"""Imported votes up to which the page looks for doubtful ones itself: the checks hold every vote in memory."""
 COLUMNS = ("group", "rank", "best_rank", "worst_rank", "contestant", "elo", "low", "high", "level", "win_rate",
            "votes", "method")  # fmt: skip
 
@@ -63,6 +68,7 @@ class RatingsPage:
     held: tuple[Held, ...]
     n_held: int
     suspicious: tuple[Suspicion, ...]
+    checked: bool
     people: tuple[tuple[str, int, int], ...]
     low: float
     high: float
@@ -116,43 +122,81 @@ def _row(r: Ranked) -> tuple[object, ...]:
             r.win_rate.value, r.votes, r.rank.method)  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is made once for a state of the votes and of the decisions."""
+
+    effect: Effect
+    suspicious: tuple[Suspicion, ...]
+    checked: bool
+    can_style: bool
+    held: tuple[Held, ...]
+    people: tuple[tuple[str, int, int], ...]
+
+
 def build(desk: Desk, ask: Ask) -> RatingsPage:
     """The ranking of an arena or of imported votes."""
     name = ask.param("arena")
     is_arena = _is_arena(desk, name)
-    names: dict[str, str] = {}
-    if is_arena:
-        arena = people.arena(desk, name)
-        cast, held = arena.snapshot()
-        names = dict(arena.people.names)
-    else:
-        cast, held = ballots(desk.ledger, name)
     style = ask.one_of("style", ("off", "on"), "off") == "on"
-    can = any(v.fields.get(f) for v in cast.votes.values() for f in STYLE_FEATURES)
-    made = desk.lately(
-        ("ratings", name, style, len(cast.votes), len(held.decisions)),
-        lambda: (effect(name, cast, held, style=style), tuple(suspicions(cast, held))),
-    )
-    found, suspicious = made
-    counting = found.without
+    made = _of_arena(desk, name, style=style) if is_arena else _of_table(desk, name, style=style)
+    counting = made.effect.without
     rows = counting.ranking.rows if isinstance(counting.ranking, Ranking) else ()
     low, high = elo_scale([r.elo for r in rows])
     return RatingsPage(
         arena=name,
         is_arena=is_arena,
         style=style,
-        can_style=can,
+        can_style=made.can_style,
         counting=counting,
         rows=rows,
         reason="" if isinstance(counting.ranking, Ranking) else counting.ranking.reason,
-        shifts=_shifts(found),
-        held=_held(held),
-        n_held=found.n_held,
-        suspicious=tuple(s for s in suspicious if s.new),
-        people=_people(cast, held, names),
+        shifts=_shifts(made.effect),
+        held=made.held,
+        n_held=made.effect.n_held,
+        suspicious=tuple(s for s in made.suspicious if s.new),
+        checked=made.checked,
+        people=made.people,
         low=low,
         high=high,
     )
+
+
+def _of_arena(desk: Desk, name: str, *, style: bool) -> _Facts:
+    arena = people.arena(desk, name)
+    cast, held = arena.snapshot()
+    names = dict(arena.people.names)
+    can = any(v.fields.get(f) for v in cast.votes.values() for f in STYLE_FEATURES)
+    found, doubtful = desk.lately(
+        ("ratings", name, style, len(cast.votes), len(held.decisions)),
+        lambda: (effect(name, cast, held, style=style), tuple(suspicions(cast, held))),
+    )
+    return _Facts(found, doubtful, True, can, _held(held), _people(cast, held, names))
+
+
+def _of_table(desk: Desk, name: str, *, style: bool) -> _Facts:
+    """Imported votes: read as columns, once for each state of the two chains."""
+    sizes = {(c.kind, c.key): c.n for c in desk.ledger.chains()}
+    state = tuple(sizes.get((kind, name), 0) for kind in (VOTES, QUARANTINE))
+
+    def make() -> _Facts:
+        poll, held, decided = read_poll(desk.ledger, name)
+        few = len(poll) <= MOST_CHECKED
+        doubtful = tuple(suspicions(*ballots(desk.ledger, name))) if few else ()
+        voted, kept_back = (
+            np.bincount(poll.voter[w], minlength=len(poll.voters)) for w in (slice(None), held)
+        )
+        busiest = [v for v in np.argsort(-voted, kind="stable").tolist() if v and voted[v]][:40]
+        return _Facts(
+            effect_of_poll(name, poll, held, style=style),
+            doubtful,
+            few,
+            any(x.any() for x in poll.styles.values()),
+            _held(decided),
+            tuple((poll.voters[v], int(voted[v]), int(kept_back[v])) for v in busiest),
+        )
+
+    return desk.lately(("ratings of a table", name, style, *state), make)
 
 
 def _is_arena(desk: Desk, name: str) -> bool:
