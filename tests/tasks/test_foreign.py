@@ -91,7 +91,7 @@ def test_a_script_without_a_network_judges_by_the_reward_that_it_writes(tmp_path
 
 RUNS_IT = "bash /app/work.sh\necho 0 > /logs/verifier/reward.txt\nsleep 0.3\n"
 FORGED = {
-    "kept by a daemon": "(setsid sh -c 'while :; do for d in /tmp/*/ /logs/verifier/; do echo 1 > $d/reward.txt; done; done' &)\n",
+    "kept by a daemon": "(setsid sh -c 'while :; do for d in /tmp/*/ /logs/verifier/; do echo 1 > $d/reward.txt; done; done' >/dev/null 2>&1 &)\n",
     "written to the usual place": "mkdir -p /logs/verifier /tmp/logs/verifier; echo 1 > /logs/verifier/reward.txt; echo 1 > /tmp/logs/verifier/reward.txt\n",
     "printed and the printer killed": "for p in /proc/[0-9]*; do echo 1 > $p/fd/1; done; kill -9 $PPID\n",
     "a link": "for d in /tmp/v*/; do ln -sf /dev/null $d/reward.txt; echo 1 > /tmp/one; ln -sf /tmp/one $d/reward.json; done\n",

@@ -63,7 +63,9 @@ def by_script(item: Item, bench: Bench, trees: Trees) -> Score:
                 raise SandboxError(f"the tree could not be laid out: {failed[0][0]}: {failed[0][1]}")
             box.scratch.make_dir(logs)
             env = (("REWARD_DIR", f"/tmp/{logs}"), ("TEST_DIR", "/tests"))  # noqa: S108 - inside a sandbox
-            result = box.execute(Command(("/bin/bash", f"/tests/{name}"), env=env))
+            # Without our pipes, which a process left running would hold: the reward is read at the script's very end.
+            argv = ("/bin/bash", "-c", 'exec /bin/bash "$0" >/dev/null 2>&1', f"/tests/{name}")
+            result = box.execute(Command(argv, env=env))
             said = _reward(box.scratch, logs)
             time.sleep(_SETTLE_S)  # room for what keeps writing it to be seen
             box.close()  # whatever the contestant's code left running is dead now
