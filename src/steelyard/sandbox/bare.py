@@ -14,22 +14,20 @@ import socket
 import subprocess
 import tempfile
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from steelyard.sandbox.base import Command, Ended, Result, Rung, Usage
-from steelyard.sandbox.pump import ENVIRONMENT, Streams, pipes
+from steelyard.sandbox.driven import Driven, follow
+from steelyard.sandbox.pump import ENVIRONMENT, pipes
 from steelyard.sandbox.snapshot import copy_in
 from steelyard.sandbox.tree import Tree
 from steelyard.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import TracebackType
-
     from steelyard.sandbox.profile import Profile
 
 
-class BareBox:
+class BareBox(Driven):
     """A directory, and processes in it."""
 
     rung = Rung.NONE
@@ -43,18 +41,6 @@ class BareBox:
             source = Tree.at(profile.base)
             copy_in(source, self.workspace)
             source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
-        """Run a command in the directory."""
-        return self.execute(Command(tuple(argv), stdin=stdin, env=tuple((env or {}).items())))
 
     def execute(self, command: Command) -> Result:
         """Run a command to its end, or to its limit."""
@@ -79,25 +65,11 @@ class BareBox:
         finally:
             for fd in fds:
                 os.close(fd)
-        ended = self._follow(process, streams, command.wall_s or limits.wall_s, started)
+        ended = follow(process, streams, command.wall_s or limits.wall_s, started)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return self._result(ended, process.returncode, streams.close(), started)
-
-    def _follow(
-        self, process: subprocess.Popen[bytes], streams: Streams, wall_s: float | None, started: float
-    ) -> Ended:
-        while streams.out or process.poll() is None:
-            streams.pump(0.02, [])
-            if streams.over:
-                return Ended.OUTPUT
-            if wall_s and time.monotonic() - started > wall_s:
-                return Ended.WALL
-            if process.poll() is not None:
-                streams.pump(0.05, [])  # a daemon may hold the pipes for ever
-                break
-        return Ended.EXITED
 
     def _result(self, ended: Ended, code: int, output: tuple[bytes, bytes], started: float) -> Result:
         nothing = Unknown("nothing is counted on the rung none")

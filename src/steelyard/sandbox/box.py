@@ -16,10 +16,11 @@ import signal
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from steelyard.errors import SandboxError
 from steelyard.sandbox.base import Command, Ended, Result, Rung, Usage
+from steelyard.sandbox.driven import Driven
 from steelyard.sandbox.launch import Launcher, launcher, specification
 from steelyard.sandbox.pump import ENVIRONMENT, Streams, pipes
 from steelyard.sandbox.snapshot import copy_in
@@ -28,7 +29,6 @@ from steelyard.unknown import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from steelyard.sandbox.profile import Profile
 
@@ -46,7 +46,7 @@ _REASONS = {
 }
 
 
-class NamespaceBox:
+class NamespaceBox(Driven):
     """A living sandbox on the `root` or `user` rung."""
 
     def __init__(self, profile: Profile, *, oneshot: bool = False, without: Sequence[str] = ()) -> None:
@@ -120,18 +120,6 @@ class NamespaceBox:
         self._line.close()
         self._inside.close()
         raise SandboxError(f"the sandbox could not be built: {why}; run `steelyard doctor --sandbox`")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
-        """Run a command with the profile's limits."""
-        return self.execute(Command(tuple(argv), stdin=stdin, env=tuple((env or {}).items())))
 
     def spawn(self, command: Command, fds: Sequence[int], *, probe: bool = False) -> int:
         """Start a command on these descriptors (its 0, 1, 2 …); returns its number for `exit_of`."""

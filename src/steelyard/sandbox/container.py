@@ -18,18 +18,16 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from steelyard.errors import SandboxError
 from steelyard.sandbox.base import Command, Ended, Result, Rung, Usage
-from steelyard.sandbox.pump import ENVIRONMENT, Streams, pipes
+from steelyard.sandbox.driven import Driven, follow
+from steelyard.sandbox.pump import ENVIRONMENT, pipes
 from steelyard.sandbox.tree import Tree
 from steelyard.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import TracebackType
-
     from steelyard.sandbox.profile import Profile
 
 _ID = 1000
@@ -89,7 +87,7 @@ def arguments(program: str, name: str, image: str, profile: Profile) -> list[str
     return [*argv, "--entrypoint", "sleep", image, "infinity"]
 
 
-class ContainerBox:
+class ContainerBox(Driven):
     """A running container. The workspace is fetched when it is asked for."""
 
     rung = Rung.CONTAINER
@@ -156,18 +154,6 @@ class ContainerBox:
             self._tree.close()
         self._tree = Tree.at(self._place)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
-        """Run a command with the profile's limits."""
-        return self.execute(Command(tuple(argv), stdin=stdin, env=tuple((env or {}).items())))
-
     def execute(self, command: Command) -> Result:
         """Run one command to its end; at a limit the whole container is killed."""
         limits, started = self.profile.limits, time.monotonic()
@@ -184,7 +170,7 @@ class ContainerBox:
         )
         for fd in fds:
             os.close(fd)
-        ended = _follow(process, streams, command.wall_s or limits.wall_s)
+        ended = follow(process, streams, command.wall_s or limits.wall_s, started)
         if ended is not Ended.EXITED:
             self.close()
         code = process.wait()
@@ -219,17 +205,6 @@ class ContainerBox:
         if self._tree is not None:
             self._tree.close()
         shutil.rmtree(self._place, ignore_errors=True)
-
-
-def _follow(process: subprocess.Popen[bytes], streams: Streams, wall_s: float | None) -> Ended:
-    started = time.monotonic()
-    while streams.out or process.poll() is None:
-        streams.pump(0.05, [])
-        if streams.over:
-            return Ended.OUTPUT
-        if wall_s and time.monotonic() - started > wall_s:
-            return Ended.WALL
-    return Ended.EXITED
 
 
 class Container:
