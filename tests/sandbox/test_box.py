@@ -234,6 +234,21 @@ def test_hosts_are_named_in_full(text: str) -> None:
         Rule.parse(text)
 
 
+def test_connections_beyond_a_bound_are_refused_and_told() -> None:
+    gate = Gate([Rule.parse("api.test")])
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        gate.serve(listener)
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(200)]
+        clients[-1].settimeout(20)
+        assert clients[-1].recv(1) == b""  # closed by us; the first ones wait for a request
+        ours = [t for t in threading.enumerate() if t.name == "steelyard-egress"]
+        assert len(ours) < 140
+        records = gate.stop()
+    for client in clients:
+        client.close()
+    assert sum("more than" in r.get("refused", "") for r in records) == 200 - 128
+
+
 def test_a_command_per_sandbox_and_many_at_once() -> None:
     sandbox = choose()
     results: list[bytes] = []

@@ -27,6 +27,7 @@ _HEAD = 64 << 10
 _HOST = re.compile(r"[0-9a-z._:-]+")  # names, and addresses of both kinds
 _IDLE_S = 300.0
 _CONNECT_S = 20.0
+_MOST_OPEN, _MOST_RECORDS = 128, 10_000  # each open connection is a thread of ours
 _HOP = {
     b"connection",
     b"proxy-connection",
@@ -77,6 +78,7 @@ class Gate:
         self._records: list[dict[str, Any]] = []
         self._stop = threading.Event()
         self._open: set[socket.socket] = set()
+        self._unrecorded = 0
         self._started = time.monotonic()
 
     def environment(self) -> tuple[tuple[str, str], ...]:
@@ -95,7 +97,8 @@ class Gate:
         with self._lock:
             for sock in self._open:
                 sock.close()
-            return list(self._records)
+            more = [{"more_connections": self._unrecorded}] if self._unrecorded else []
+            return [*self._records, *more]
 
     def _accept(self, listener: socket.socket) -> None:
         listener.settimeout(0.2)
@@ -106,15 +109,29 @@ class Gate:
                 continue
             except OSError:
                 return
+            record: dict[str, Any] = {"at_s": round(time.monotonic() - self._started, 3), "allowed": False}
+            if not self._admit(client, record):
+                client.close()
+                continue
             threading.Thread(
-                target=self._handle, args=(client,), daemon=True, name="steelyard-egress"
+                target=self._handle, args=(client, record), daemon=True, name="steelyard-egress"
             ).start()
 
-    def _handle(self, client: socket.socket) -> None:
-        record: dict[str, Any] = {"at_s": round(time.monotonic() - self._started, 3), "allowed": False}
+    def _admit(self, client: socket.socket, record: dict[str, Any]) -> bool:
+        """Record a connection; False when there are as many as may be open at once."""
         with self._lock:
-            self._records.append(record)
-            self._open.add(client)
+            room = len(self._open) < _MOST_OPEN
+            if room:
+                self._open.add(client)
+            else:
+                record["refused"] = f"more than {_MOST_OPEN} connections at once"
+            if len(self._records) < _MOST_RECORDS:
+                self._records.append(record)
+            else:
+                self._unrecorded += 1
+            return room
+
+    def _handle(self, client: socket.socket, record: dict[str, Any]) -> None:
         try:
             client.settimeout(_CONNECT_S)
             self._request(client, record)

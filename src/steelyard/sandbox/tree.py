@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from steelyard.errors import DataError
@@ -92,7 +93,7 @@ class Tree:
         if self._identity is None:
             yield
             return
-        libc = ctypes.CDLL(None)
+        libc = _libc()
         # Numbers as unsigned: ids above 2^31 are common in containers.
         uid, gid = (ctypes.c_uint(n) for n in self._identity)
         libc.setfsgid(gid)
@@ -202,6 +203,12 @@ class Tree:
                     os.unlink(name, dir_fd=fd)
             finally:
                 os.close(fd)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    """Loaded once: it costs more than the creation of a file."""
+    return ctypes.CDLL(None)
 
 
 @dataclass
