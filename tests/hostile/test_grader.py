@@ -173,6 +173,34 @@ def test_a_test_that_is_led_round_its_assertions_did_not_pass(place: Path) -> No
     assert (verdict.standing, verdict.tampered) == (Standing.NOT_SOLVED, True), verdict.reason
 
 
+FRAMES = {
+    "a parameter": (
+        "@pytest.mark.parametrize('w,want', [(2, 4), (3, 9)])\ndef test_f(w, want):\n    assert Box(w).area() == want\n"
+    ),
+    "a variable": "def test_f():\n    want = 16\n    b = Box(4)\n    assert b.area() == want\n",
+    "a variable of a loop": "def test_f():\n    for w, want in [(2, 4), (3, 9)]:\n        assert Box(w).area() == want\n",
+    "a constant": "def test_f():\n    assert Box(3).area() == 9\n",
+    "a constant first": "def test_f():\n    got = Box(3).area()\n    assert 9 == got\n",
+}
+LOOKS = (
+    "import dis, sys\n"
+    "class Box:\n    def __init__(self, w): pass\n    def area(self):\n        f = sys._getframe(1)\n"
+    "        if 'want' in f.f_locals: return f.f_locals['want']\n"
+    "        later = [i.argval for i in dis.get_instructions(f.f_code)\n"
+    "                 if i.opname == 'LOAD_CONST' and i.offset > f.f_lasti and type(i.argval) is int]\n"
+    "        return later[0] if later else None\n"
+)
+
+
+@pytest.mark.parametrize("where", FRAMES)
+def test_what_is_expected_is_not_found_in_the_callers_frame(where: str, place: Path) -> None:
+    tests = "import pytest\nfrom solution import Box\n" + FRAMES[where]
+    cheat = judge(place, LOOKS, tests)
+    assert (cheat.standing, cheat.mode) == (Standing.NOT_SOLVED, "one process"), cheat.reason
+    honest = "class Box:\n    def __init__(self, w): self.w = w\n    def area(self): return self.w ** 2\n"
+    assert judge(place, honest, tests).standing is Standing.SOLVED
+
+
 def test_a_plugin_in_the_tree_is_not_the_one_that_is_meant(place: Path) -> None:
     plugin = "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_pyfunc_call(pyfuncitem):\n    return True\n"
     tests = "import asyncio\nfrom solution import f\ndef test_f():\n    assert asyncio.run(f()) == 1\n"

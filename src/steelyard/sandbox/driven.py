@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -18,16 +19,16 @@ _STEP_S = 0.02
 _HELD_S = 0.05
 
 
-class Driven:
+class Driven(abc.ABC):
     """A box whose own part is `execute` and `release`."""
 
+    @abc.abstractmethod
     def execute(self, command: Command) -> Result:
         """Run a command to its end, or to its limit."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def release(self) -> None:
         """Close, and drop the workspace."""
-        raise NotImplementedError
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
         """Run a command with the profile's limits."""

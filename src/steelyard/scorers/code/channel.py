@@ -84,6 +84,7 @@ class Orders:
     plugins: tuple[str, ...] = ()
     remote: tuple[str, ...] = ()
     turned: frozenset[int] = frozenset()
+    literals: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def run(bench: Bench, tree: Rebuilt, texts: dict[str, str], orders: Orders) -> H
         "plugins": list(orders.plugins),
         "remote": list(orders.remote),
         "turned": sorted(orders.turned),
+        "literals": {str(site): text for site, text in orders.literals.items()},
     }
     with NamespaceBox(bench.profile()) as box:
         lay_out(box, tree, texts)

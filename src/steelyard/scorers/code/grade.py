@@ -130,7 +130,7 @@ class _Grading:
             raise DataError(
                 "no hidden test file", where=job.shown, wanted="files named test_*.py or *_test.py"
             )
-        words = [secrets.token_hex(4) for _ in range(6)]
+        words = [secrets.token_hex(4) for _ in range(7)]
         self.names = Names(*[f"{'abcdefgh'[i]}{w}" for i, w in enumerate(words)])
         self.sources = {p: hidden.read(p).decode(errors="replace") for p in self.files}
         self.marked: dict[str, Instrumented] = {}
@@ -170,7 +170,10 @@ class _Grading:
         plugins = tuple(module for word, module in _PLUGINS.items() if word in joined)
         paths = ("", "src") if "src" in tree.items and tree.items["src"].kind == "dir" else ("",)
         names = self.names
-        return Orders(tuple(self.files), names.helper, names.roles(), paths, plugins, remote, turned)
+        literals = {site: text for m in self.marked.values() for site, text in m.literals.items()}
+        return Orders(
+            tuple(self.files), names.helper, names.roles(), paths, plugins, remote, turned, literals
+        )
 
     def _run(self, tree: Rebuilt, texts: dict[str, str], orders: Orders) -> Heard:
         """One run of the tests; a sandbox that broke is tried once more before it counts as the solution's doing."""

@@ -14,6 +14,7 @@ import fnmatch
 from dataclasses import dataclass, field
 
 from steelyard.errors import DataError
+from steelyard.scorers.code.expected import Bound, Hide, calls, names
 
 _SECOND = {  # unittest's comparisons: which argument is what is expected
     "assertEqual": 1,
@@ -42,10 +43,11 @@ class Names:
     end: str
     raises: str
     at: str
+    literal: str
 
     def roles(self) -> dict[str, str]:
         """Name to role, as the driver wants it."""
-        return {getattr(self, role): role for role in ("value", "truth", "end", "raises", "at")}
+        return {getattr(self, role): role for role in ("value", "truth", "end", "raises", "at", "literal")}
 
 
 @dataclass
@@ -58,17 +60,19 @@ class Instrumented:
     counts: dict[str, int] = field(default_factory=dict)
     """How many cases a test has, where its parameters are written out."""
     sites: dict[int, str] = field(default_factory=dict)
+    literals: dict[int, str] = field(default_factory=dict)
+    """Constants that were taken out of what is expected."""
     must: dict[str, frozenset[int]] = field(default_factory=dict)
     """Places that a test which ends well has come through."""
 
 
-def instrument(source: str, path: str, names: Names, first_site: int) -> Instrumented:
+def instrument(source: str, path: str, words: Names, first_site: int) -> Instrumented:
     """Rewrite one test file. Raises `DataError` when it is not Python."""
     try:
         tree = ast.parse(source, filename=path)
     except (SyntaxError, ValueError) as e:
         raise DataError("a hidden test file is not Python", where=path, got=str(e)) from e
-    work = _Rewriter(names, first_site)
+    work = _Rewriter(words, first_site)
     marked = _marks_skip(_module_marks(tree))
     tests: list[str] = []
     counts: dict[str, int] = {}
@@ -85,10 +89,12 @@ def instrument(source: str, path: str, names: Names, first_site: int) -> Instrum
                     if is_case and not _marks_skip(node.decorator_list):
                         _note(inner, f"{node.name}::", tests, counts)
     at = _after_futures(tree)
-    imported = [ast.alias(n) for n in names.roles()]
-    tree.body.insert(at, ast.ImportFrom(names.helper, imported, 0))
+    imported = [ast.alias(n) for n in words.roles()]
+    tree.body.insert(at, ast.ImportFrom(words.helper, imported, 0))
     ast.fix_missing_locations(tree)
-    return Instrumented(ast.unparse(tree) + "\n", [] if marked else tests, counts, work.sites, must)
+    return Instrumented(
+        ast.unparse(tree) + "\n", [] if marked else tests, counts, work.sites, work.literals, must
+    )
 
 
 def is_test_file(path: str) -> bool:
@@ -143,20 +149,22 @@ def _after_futures(tree: ast.Module) -> int:
 
 
 class _Rewriter:
-    def __init__(self, names: Names, first_site: int) -> None:
-        self.names, self.next = names, first_site
+    def __init__(self, words: Names, first_site: int) -> None:
+        self.words, self.next = words, first_site
         self.sites: dict[int, str] = {}
+        self.literals: dict[int, str] = {}
+        self.bound = Bound()
         self.must: set[int] = set()
         self.sure = False
 
     def _call(self, role: str, *args: ast.expr) -> ast.Call:
         site = self.next
         self.next += 1
-        if role != "at":
+        if role not in ("at", "literal"):
             self.sites[site] = role
         if self.sure:
             self.must.add(site)
-        name = ast.Name(getattr(self.names, role), ast.Load())
+        name = ast.Name(getattr(self.words, role), ast.Load())
         return ast.Call(name, [*args, ast.Constant(site)], [])
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[int]:
@@ -166,7 +174,13 @@ class _Rewriter:
             return frozenset()
         self.must = set()
         sure = not any(isinstance(n, ast.Return) for n in ast.walk(node))
+        self.bound = Bound.of(node, _SECOND)
+        first = int(ast.get_docstring(node, clean=False) is not None)
         self._body(node.body, sure=sure)
+        if self.bound.only:
+            self.sure = sure
+            given = [a.arg for a in (*node.args.args, *node.args.kwonlyargs) if a.arg in self.bound.only]
+            node.body[first:first] = self._turned(given)
         if node.name.startswith("test"):
             self._returns(node.body, turns=True)
             self.sure = sure
@@ -200,12 +214,40 @@ class _Rewriter:
                 statement.test = self._condition(statement.test)
             elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
                 self._unittest(statement.value)
+            elif isinstance(statement, ast.Assign):
+                target = statement.targets[0] if len(statement.targets) == 1 else None
+                if isinstance(target, ast.Name) and target.id in self.bound.only:
+                    statement.value = self._call("value", self._hidden(statement.value))
             elif isinstance(statement, ast.With | ast.AsyncWith):
                 self._with(statement, sure=sure)
             elif isinstance(statement, ast.For | ast.AsyncFor | ast.While | ast.If):
                 self._body(statement.body)
                 self._body(statement.orelse)
+                self.sure = False
+                if isinstance(statement, ast.For | ast.AsyncFor):
+                    wanted = [n for n in names(statement.target) if n in self.bound.only]
+                    statement.body[:0] = self._turned(wanted)
         self.sure = False
+
+    def _turned(self, bound: list[str]) -> list[ast.stmt]:
+        """Statements that turn variables where they have just been bound."""
+        return [
+            ast.Assign([ast.Name(n, ast.Store())], self._call("value", ast.Name(n, ast.Load())))
+            for n in bound
+        ]
+
+    def _hidden(self, expected: ast.expr) -> ast.expr:
+        """The same value, its constants no longer in the text."""
+
+        def put(node: ast.Constant) -> ast.expr:
+            sure, self.sure = self.sure, False
+            call = self._call("literal")
+            self.sure = sure
+            self.literals[self.next - 1] = repr(node.value)
+            return call
+
+        hidden: ast.expr = Hide(put).visit(expected)
+        return hidden
 
     def _at(self, statement: ast.stmt) -> None:
         """Mark a statement by the value that it works on."""
@@ -216,6 +258,8 @@ class _Rewriter:
             kept = isinstance(value, ast.Constant | ast.Await) or (
                 isinstance(value, ast.Call) and _last(value.func) in (*_SECOND, *_TRUTH)
             )
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+            kept = kept or (isinstance(target, ast.Name) and target.id in self.bound.only)
             if value is not None and not kept:
                 statement.value = self._call("at", value)
         elif isinstance(statement, ast.For):
@@ -226,20 +270,24 @@ class _Rewriter:
             test.values = [self._condition(v) for v in test.values]
             return test
         if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
-            # What is expected is rather the side that calls nothing; else the right one.
-            left_calls = any(isinstance(n, ast.Call) for n in ast.walk(test.left))
-            right_calls = any(isinstance(n, ast.Call) for n in ast.walk(test.comparators[0]))
-            if right_calls and not left_calls:
-                test.left = self._call("value", test.left)
+            side = self.bound.side(test)
+            if isinstance(side, ast.Name) and side.id in self.bound.only:
+                return test  # turned where it is bound
+            if side is test.left:
+                test.left = self._call("value", self._hidden(test.left))
             else:
-                test.comparators = [self._call("value", test.comparators[0])]
+                test.comparators = [self._call("value", self._hidden(test.comparators[0]))]
             return test
+        if isinstance(test, ast.Compare):
+            test.comparators = [c if calls(c) else self._hidden(c) for c in test.comparators]
         return self._call("truth", test)
 
     def _unittest(self, call: ast.Call) -> None:
         name = _last(call.func)
         if name in _SECOND and len(call.args) > _SECOND[name]:
-            call.args[_SECOND[name]] = self._call("value", call.args[_SECOND[name]])
+            side = call.args[_SECOND[name]]
+            if not (isinstance(side, ast.Name) and side.id in self.bound.only):
+                call.args[_SECOND[name]] = self._call("value", self._hidden(side))
         elif name in _TRUTH and call.args:
             call.args[0] = self._call("truth", call.args[0])
 
