@@ -91,8 +91,10 @@ def self_check() -> Report:
     if why:
         return Report(None, (), why)
     try:
-        sandbox = Namespaces()
-        found = _try_all()
+        try:
+            sandbox, found = Namespaces(), _try_all()
+        except SandboxError:  # once more: a launcher that another process killed says nothing of this machine
+            sandbox, found = Namespaces(), _try_all()
     except (SandboxError, OSError) as e:
         return Report(None, (), f"{e}{_hint()}")
     soft = sandbox.rung is Rung.USER
