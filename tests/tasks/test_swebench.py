@@ -114,3 +114,12 @@ def test_other_rows_and_a_missing_folder_are_named(tmp_path: Path, instance: dic
         loaded(tmp_path, {"input": "x"})
     with pytest.raises(DataError, match="no folder of clones"):
         tasks.load("swe.jsonl", base_dir=tmp_path, options={"repos": "nowhere"})
+
+
+def test_instances_without_clones_say_what_is_missing(tmp_path: Path) -> None:
+    row = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "0" * 40, "problem_statement": "x"}
+    (tmp_path / "swe.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError) as caught:
+        tasks.load("swe.jsonl", base_dir=tmp_path)
+    assert "SWE-bench" in caught.value.fix
+    assert "--repos" in caught.value.fix

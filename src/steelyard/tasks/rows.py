@@ -183,12 +183,15 @@ class RowReader:
         if has_images:
             return ""
         likely = [c for c in _LIKELY["input"] if c in row]
+        fix = f"map it: `fields: {{input: {likely[0] if likely else 'COLUMN'}}}`"
+        if value is None and {"instance_id", "base_commit"} <= set(row):
+            fix = "these are SWE-bench instances: name the folder of clones, `repos: FOLDER` (`check --repos FOLDER`)"
         raise self.fail(
             "a task without input" if value is None else "`input` is empty",
             line,
             wanted="a text or messages under `input`",
             got="columns " + (", ".join(map(str, row)) or "(none)"),
-            fix=f"map it: `fields: {{input: {likely[0] if likely else 'COLUMN'}}}`",
+            fix=fix,
         )
 
     def _id(self, value: object, row: dict[str, object], index: int, line: int) -> str:
