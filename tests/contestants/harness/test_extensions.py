@@ -386,7 +386,7 @@ def test_an_mcp_server_on_the_host_gives_tools_and_keeps_its_key(server: str) ->
     assert "TOKEN=[key]" in done.results[2]
     assert "987654321" not in done.results[2]
     assert "Error executing tool fails" in done.results[3]
-    assert "longer than 3 s" in done.results[4] or "imed out" in done.results[4]
+    assert "longer than 3 s" in done.results[4] or "did not answer within 3 s" in done.results[4]
     assert "tok-123456789" not in done.answer.trace.decode()
 
 
@@ -522,6 +522,19 @@ def test_a_hostile_mcp_server_neither_breaks_nor_floods_the_conversation(
     assert max(map(len, done.results)) <= 61_000
     assert done.answer.reply.text == "ok"
     assert "no message" not in capfd.readouterr().err
+
+
+def test_a_wrong_name_among_many_tools_is_told_shortly() -> None:
+    from steelyard.contestants.harness.tools import Outcome, SimpleTool, ToolError, find
+    from steelyard.schema.message import ToolSpec
+
+    tools = [SimpleTool(ToolSpec(f"tool_{n}"), lambda _: Outcome("")) for n in range(60)]
+    with pytest.raises(ToolError) as caught:
+        find(tools, "tool-59")
+    said = str(caught.value)
+    assert "Did you mean `tool_59`?" in said
+    assert "40 more: see `find_tools`" in said
+    assert len(said) < 400
 
 
 def test_only_the_tools_that_the_plan_names_are_shown(server: str) -> None:

@@ -146,9 +146,7 @@ class Connection:
                     except MCPError as e:
                         if _ended(e):
                             raise
-                        done.set_exception(
-                            ToolError(f"The tool refused the call: {self.told(str(e.message))[:2000]}")
-                        )
+                        done.set_exception(ToolError(self._why(str(e.message))))
         except BaseExceptionGroup as group:
             self._lost = "; ".join(f"{type(e).__name__}: {e}" for e in _leaves(group))
         except Exception as e:  # noqa: BLE001 - the SDK and the server may raise anything; it is attributed here
@@ -157,6 +155,12 @@ class Connection:
             if not ready.done():
                 ready.set_exception(ConnectionError(self._lost or "the connection ended at its start"))
                 ready.exception()
+
+    def _why(self, message: str) -> str:
+        """What the model is told of a call that came to nothing."""
+        if "timed out" in message:
+            return f"The tool did not answer within {self.server.seconds:g} s. Ask for less, or use another."
+        return f"The tool refused the call: {self.told(message)[:2000]}"
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         server = self.server

@@ -80,6 +80,10 @@ class SimpleTool:
         return found if isinstance(found, Outcome) else Outcome(str(found))
 
 
+_NAMED = 20
+"""Tools that are named to a model which asked for another: a list of hundreds would fill its conversation."""
+
+
 def find(tools: Sequence[Tool], name: str) -> Tool:
     """The tool of this name. Raises ToolError that names those there are."""
     for tool in tools:
@@ -88,7 +92,8 @@ def find(tools: Sequence[Tool], name: str) -> Tool:
     names = [t.spec.name for t in tools]
     near = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean `{near[0]}`?" if near else ""
-    raise ToolError(f"There is no tool `{name[:80]}`.{hint} Call one of: {', '.join(names)}.")
+    more = f", or one of {len(names) - _NAMED} more: see `find_tools`" if len(names) > _NAMED else ""
+    raise ToolError(f"There is no tool `{name[:80]}`.{hint} Call one of: {', '.join(names[:_NAMED])}{more}.")
 
 
 def read_arguments(call: ToolCall, spec: ToolSpec) -> dict[str, object]:
