@@ -197,6 +197,7 @@ def test_two_columns_of_one_role_are_refused() -> None:
     [
         (["85%", "90 %", "70%", "1%"], "--bounds 0 100"),
         (["0,5", "0,25", ",5", "1,0"], r"0\.5, not 0,5"),
+        (["1,234", "0,500", "2,000", "1,000"], "1.234 or as 1234"),
         (["$5", "0.2 s", "300ms", "1\u20ac"], "take the unit away"),
         (["maybe", "90 %", "1", "0"], "leave it empty"),
     ],

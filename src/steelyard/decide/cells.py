@@ -108,7 +108,10 @@ def _mend(texts: Sequence[str]) -> str:
     if all(re.fullmatch(r"[-+]?[\d.,]+\s*%", t) for t in texts):
         return "take the percent signs away and give --bounds 0 100, or write 85 % as 0.85"
     if all(re.fullmatch(r"[-+]?\d*,\d+", t) for t in texts):
-        return f"write decimals with a point: {texts[0].replace(',', '.')}, not {texts[0]}"
+        point, none = texts[0].replace(",", "."), texts[0].replace(",", "")
+        if all(re.fullmatch(r"[-+]?\d{1,3},\d{3}", t) for t in texts):
+            return f"write {texts[0]} as {point} or as {none}, whichever is meant"
+        return f"write decimals with a point: {point}, not {texts[0]}"
     if all(
         re.fullmatch(r"[$\u20ac\u00a3]\s*[\d.,]+|[\d.,]+\s*([$\u20ac\u00a3]|ms|s|USD|usd)", t) for t in texts
     ):
