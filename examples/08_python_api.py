@@ -17,8 +17,8 @@ from steelyard.unknown import Unknown
 
 PLAN = """
 name: from Python
-suites: [{source: "builtin:facts", limit: 15}]
-contestants: [embedded/steelyard-nano, embedded/steelyard-micro]
+suites: [{source: "builtin:facts", limit: 30}]
+contestants: [embedded/steelyard-nano, embedded/steelyard-small]
 """
 
 
