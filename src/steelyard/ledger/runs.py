@@ -45,7 +45,8 @@ def results_of_run(
         rows = rows.with_missing(wanted, n_t, plan.trials.count)
     else:
         notes.append(
-            "trials were spent where results wavered: means over all of them lean a little, see the run's own"
+            "trials were added until intervals were narrow; here their number is taken as fixed. "
+            f"What holds at every look: steelyard show {info.run}"
         )
     if not rows.c.size:
         raise DataError("the run has no trial yet", where=info.run)
