@@ -42,18 +42,20 @@ def test_a_run_on_postgresql_is_stopped_resumed_shown_and_verified(tmp_path: Pat
     with server(programs) as template:
         place = template.format("postgres")
 
-        def options() -> Options:
+        def options(**caps: float) -> Options:
             slow = ScriptedExecutor(answer, delay=lambda c, ask: 0.02)
-            return Options({}, executor=slow, signals=False, control=False)
+            return Options({}, executor=slow, signals=False, control=False, caps=caps)
 
         with open_ledger(place) as ledger:
             status = asyncio.run(
                 begin(prepare(read_plan(tmp_path / "plan.yaml", {})), ledger, options())
             ).status
         assert status == "capped"
-        while status == "capped":
+        for sessions in range(2, 20):
             with open_ledger(place) as ledger:
-                status = asyncio.run(take_up(ledger, "last", options())).status
+                status = asyncio.run(take_up(ledger, "last", options(seconds=0.3 * sessions))).status
+            if status == "complete":
+                break
         with open_ledger(place) as ledger:
             line = results(ledger, "last").board.overall[0]
             assert not ledger.verify().problems
