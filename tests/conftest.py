@@ -3,6 +3,7 @@ are named as they happen, so that a run that is cut short has said them."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -14,6 +15,5 @@ settings.load_profile("steelyard")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Called in the process that prints, also when workers run the tests."""
-    if report.failed and report.when is not None:
+    if report.failed and report.when is not None and "PYTEST_XDIST_WORKER" not in os.environ:
         print(f"\nfailed ({report.when}): {report.nodeid}", file=sys.stderr, flush=True)
