@@ -26,7 +26,7 @@ test: check                     ## everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
 
 test-all: check                 ## also the long stochastic studies and stress tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --hypothesis-profile explore tests
 
 check: $(VENV)/dev.stamp        ## style, types, layers, sizes, docs
 	$(BIN)/ruff check src tests bench examples tools
