@@ -100,7 +100,7 @@ def test_the_next_trial_is_a_link(browser: Browser, pages: Pages) -> None:
     seen = look(browser, pages.at(f"/runs/{pages.runs['ordinary']}/diff?t=3"))
     seen.page.click("text=next trial")
     assert "k=1" in seen.page.url
-    assert "trial 2 of 3" in seen.page.inner_text("#texts")
+    assert "trial 1, one of 3" in seen.page.inner_text("#texts")
     seen.page.context.close()
 
 
