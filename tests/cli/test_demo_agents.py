@@ -73,20 +73,20 @@ def looked_at(place: Path, names: list[str], tasks: int) -> None:
 
 def test_the_demos_plan_with_an_agent_of_ones_own_on_some_tasks(tmp_path: Path) -> None:
     write_adapter(tmp_path / "tiny.toml")
-    model = subprocess.Popen([sys.executable, "-m", "steelyard.testing.demo_model"], stdout=subprocess.PIPE)
-    try:
-        assert model.stdout is not None
-        url = json.loads(model.stdout.readline())["base_url"]
-        plan = files("steelyard.cli").joinpath("demo_agents.yaml").read_text(encoding="utf-8")
-        chosen = '[{source: "builtin:agentic", limit: 6}]'
-        plan = plan.replace('["builtin:agentic"]', chosen).replace("BASE_URL", url)
-        (tmp_path / "plan.yaml").write_text(
-            plan + ALSO.replace("AGENT", "./tiny.toml").replace("BASE_URL", url)
-        )
-        steelyard(tmp_path, "run", "plan.yaml", "--no-live", "--json", seconds=280)
-    finally:
-        model.terminate()
-        model.wait(10)
+    served = [sys.executable, "-m", "steelyard.testing.demo_model"]
+    with subprocess.Popen(served, stdout=subprocess.PIPE) as model:
+        try:
+            assert model.stdout is not None
+            url = json.loads(model.stdout.readline())["base_url"]
+            plan = files("steelyard.cli").joinpath("demo_agents.yaml").read_text(encoding="utf-8")
+            chosen = '[{source: "builtin:agentic", limit: 6}]'
+            plan = plan.replace('["builtin:agentic"]', chosen).replace("BASE_URL", url)
+            (tmp_path / "plan.yaml").write_text(
+                plan + ALSO.replace("AGENT", "./tiny.toml").replace("BASE_URL", url)
+            )
+            steelyard(tmp_path, "run", "plan.yaml", "--no-live", "--json", seconds=280)
+        finally:
+            model.terminate()
     looked_at(tmp_path, ["./tiny.toml"], 6)
 
 
