@@ -12,7 +12,8 @@ from tests.quality.promise import at_most
 from steelyard.decide.columns import from_columns
 from steelyard.decide.front import front, on_front
 from steelyard.decide.objective import Limit, Objective, Stage, objective_from, pipeline_from
-from steelyard.decide.select import StageChoice, Standing, choose, select
+from steelyard.decide.select import choose, select
+from steelyard.decide.selection import StageChoice, Standing
 from steelyard.errors import DataError, PlanError
 from steelyard.unknown import Unknown, is_known
 

@@ -53,8 +53,8 @@ def test_a_form_of_too_many_fields_is_refused(pages: Pages) -> None:
 def test_every_address_with_odd_parameters_is_answered_without_a_failure_of_ours(pages: Pages) -> None:
     """A few hundred requests at random: pages or refusals, all with their headers, never a 500."""
     rng = random.Random(20261122)
-    registry = find_views()
-    paths = [v.path for v in (*registry.views.values(), *registry.raws.values())]
+    found_views = find_views()
+    paths = [v.path for v in (*found_views.views.values(), *found_views.raws.values())]
     names = ("t", "c", "k", "a", "b", "with", "sort", "dir", "show", "page", "format", "q", "task", "suite", "contestant",
              "c.size", "c.x", "mix.small", "by", "scorer", "rest", "start", "from", "at", "group", "status", "tag", "metric",
              "x", "level", "margin", "target", "within", "only")  # fmt: skip

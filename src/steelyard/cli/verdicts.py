@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from steelyard.decide.horizons import AgentHorizon
     from steelyard.decide.knowing import Knowing
     from steelyard.decide.ranking import Ranking
-    from steelyard.decide.select import Selection, StageChoice
+    from steelyard.decide.selection import Selection, StageChoice
     from steelyard.stats.base import Figure, Interval
 
 FAILURES = ("regression", "undecided")

@@ -9,22 +9,29 @@ insufficient contestant is called sufficient is at most 1 - confidence.
 
 Quality: the paired, cluster-robust interval of `stats.paired`, one end. Quantiles: "p95 under 2 s" is
 "fewer than 5 % of trials take longer", by the cluster-robust Clopper-Pearson limit. Means of cost and
-seconds: Student's t over tasks.
+seconds: Student's t over tasks, corrected for skew.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from steelyard.decide.coverage import Counted, counts
-from steelyard.decide.front import FrontPoint, front
+from steelyard.decide.front import front
 from steelyard.decide.objective import Limit, Stage
 from steelyard.decide.pilot import mean_cost, split_of, task_sums
 from steelyard.decide.results import Results
+from steelyard.decide.selection import (
+    Candidate,
+    Change,
+    Requirement,
+    Selection,
+    StageChoice,
+    Standing,
+)
 from steelyard.errors import DataError
 from steelyard.stats.base import Coded, Estimate, Figure, Interval, codes, nested
 from steelyard.stats.clusters import clustered_rate
@@ -32,85 +39,6 @@ from steelyard.stats.paired import PairedOptions, TaskPairs, mean_difference
 from steelyard.stats.planning import Goal, tasks_needed
 from steelyard.stats.twolevel import two_level
 from steelyard.unknown import Unknown, is_known
-
-
-class Standing(enum.StrEnum):
-    """What is known of a requirement, or of a candidate."""
-
-    SUFFICIENT = "sufficient"
-    OPEN = "open"
-    REJECTED = "rejected"
-
-
-NO_GAP = Unknown("not a comparison of quality")
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One requirement of one candidate: its figure, its interval, and what it is held against."""
-
-    name: str
-    standing: Standing
-    value: Figure
-    interval: Interval | Unknown
-    sentence: str
-    rival: str = ""
-    gap: Figure = NO_GAP
-    """How far the figure lies inside (above 0) the requirement; planning starts from it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A contestant in a stage."""
-
-    contestant: str
-    standing: Standing
-    quality: Estimate
-    cost: Figure
-    seconds: Figure
-    requirements: tuple[Requirement, ...]
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What would settle an open candidate that would be chosen if it were sufficient."""
-
-    contestant: str
-    tasks: int
-    more_tasks: int
-    trials: int
-    cost: Figure
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class StageChoice:
-    """The choice of one stage.
-
-    `chosen` is Unknown with its reason when nobody is shown to be sufficient; `provisional` then names the
-    best guess. `confidence_in_price` is the share of bootstrap samples in which nobody sufficient is
-    cheaper (or faster).
-    """
-
-    stage: str
-    objective: str
-    chosen: str | Unknown
-    provisional: str
-    confidence_in_price: Figure
-    candidates: tuple[Candidate, ...]
-    front: tuple[FrontPoint, ...]
-    changes: tuple[Change, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """All stages; `cost` is the sum of the chosen contestants' mean cost a trial, one trial a stage."""
-
-    stages: tuple[StageChoice, ...]
-    cost: Figure
-
 
 METHODS = {
     "cost": "mean over trials with a known cost",

@@ -5,7 +5,8 @@ call on to the contestant's real endpoint with the credentials that only the out
 `contestants.agents`.
 """
 
-from steelyard.contestants.capture.endpoint import Capture, Terms
+from steelyard.contestants.capture.endpoint import Capture
 from steelyard.contestants.capture.record import Totals
+from steelyard.contestants.capture.terms import Terms
 
 __all__ = ["Capture", "Terms", "Totals"]

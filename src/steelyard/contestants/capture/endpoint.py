@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from steelyard.contestants.base import Purse, Ticket
 from steelyard.contestants.capture.bound import InputBound
-from steelyard.contestants.capture.edit import Asked, Rules, read, sound
+from steelyard.contestants.capture.edit import Asked, read, sound
 from steelyard.contestants.capture.forward import Scrub, Tee, WithoutUsage, fault_of, filtered
 from steelyard.contestants.capture.meter import LimitReached, Meter, Share, which_limit
 from steelyard.contestants.capture.namespaces import flat, named
@@ -22,9 +22,10 @@ from steelyard.contestants.capture.paths import DOWN, Route, listing, passed_up,
 from steelyard.contestants.capture.record import Recorder
 from steelyard.contestants.capture.said import messages_of, tools_of
 from steelyard.contestants.capture.tasktools import TaskTools
+from steelyard.contestants.capture.terms import Terms
 from steelyard.contestants.capture.translate import chunked, own_words, spoken_by, streamed, translated
 from steelyard.errors import EndedBy, Fault
-from steelyard.schema.price import Price, cost_pusd
+from steelyard.schema.price import cost_pusd
 from steelyard.schema.reply import Reply
 from steelyard.unknown import is_known
 from steelyard.wire.asked import bad
@@ -44,18 +45,6 @@ MOST_COUNTS = 500
 _LINGER_S = 20.0
 """How long a call goes on whose agent went away: its usage is worth knowing, since it is paid."""
 _SSE = "text/event-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What holds for the calls of one trial. None: no such limit."""
-
-    rules: Rules
-    price: Price | None = None
-    turns: int | None = None
-    tokens: int | None = None
-    money_pusd: int | None = None
-    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

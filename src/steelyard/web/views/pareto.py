@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from steelyard.decide.front import FrontPoint, price_estimates
 from steelyard.decide.objective import Objective, Stage
-from steelyard.decide.select import Candidate, StageChoice, choose
+from steelyard.decide.select import choose
+from steelyard.decide.selection import Candidate, StageChoice
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
 from steelyard.ledger.runs import counts_of_cells, results_of_cells, results_of_run
