@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,11 +12,10 @@ from steelyard.decide.coverage import Counted, counted
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
 from steelyard.ledger.base import Cells, Ledger, SuiteData, TrialRow
-from steelyard.ledger.suites import KeptSuite
 from steelyard.ledger.tables import Table
+from steelyard.ledger.taskcolumns import Labels, TaskColumns, columns_of
 from steelyard.ledger.votes import ballots
 from steelyard.schema.score import Outcome
-from steelyard.schema.task import Task
 from steelyard.stats.base import Coded, FloatArray, IntArray
 
 EMPTY = "(empty)"
@@ -52,21 +51,22 @@ def results_of_run(
         raise DataError("the run has no trial yet", where=info.run)
     graded = (rows.outcome != int(Outcome.UNGRADED)) & np.isfinite(rows.value)
     names = [u.name for u in plan.suites]
-    tasks = _read_tasks(kept, names, qualified=qualified)
-    minutes = tasks.minutes
+    parts = [columns_of(s) for s in kept]
+    clusters, facets = _read_clusters(parts, names, qualified=qualified), _read_facets(parts)
+    minutes = _read_minutes(parts)
     return Results(
-        task=_labelled(rows.t, tasks.names),
+        task=_labelled(rows.t, _read_names(parts, names, qualified=qualified)),
         contestant=_labelled(rows.c, [x.name for x in plan.contestants]),
         trial=rows.k.astype(np.int64),
         score=np.where(graded, rows.value, 0.0),
         graded=graded,
         abstained=rows.outcome == int(Outcome.ABSTAINED),
-        cluster=_labelled(rows.t, tasks.clusters) if tasks.clustered else None,
+        cluster=None if clusters is None else _labelled(clusters.codes[rows.t], clusters.names),
         suite=_labelled(np.repeat(np.arange(len(kept)), [len(s) for s in kept])[rows.t], names),
-        conditions={f: tasks.facets[f].of(rows.t) for f in sorted(tasks.facets)},
+        conditions={f: facets[f].of(rows.t) for f in sorted(facets)},
         cost=rows.cost,
         seconds=rows.seconds,
-        minutes=minutes[rows.t] if np.isfinite(minutes).any() else None,
+        minutes=None if minutes is None else minutes[rows.t],
         source=f"run {info.run}",
         notes=tuple(notes),
     )
@@ -129,40 +129,72 @@ class _Facet:
     codes: IntArray
     places: dict[str, int] = field(default_factory=lambda: {EMPTY: 0})
 
+    def add(self, start: int, labels: Labels) -> None:
+        """The values of a suite whose first task is `start`."""
+        place = [0, *(self.places.setdefault(v, len(self.places)) for v in labels.values)]
+        codes = labels.numbers()
+        self.codes[start : start + codes.size] = np.array(place, dtype=np.int64)[codes]
+
     def of(self, t: IntArray) -> Coded:
         """The column of rows whose tasks are `t`."""
         return _labelled(self.codes[t], list(self.places))
 
 
 @dataclass(slots=True)
-class _Tasks:
-    """What results need of the tasks, column by column: a quarter of a million tasks as objects are 300 megabytes."""
+class _Clusters:
+    """The unit of each task by number, and their names: of a cluster, or of a task that names none."""
 
+    codes: IntArray
     names: list[str]
-    clusters: list[str]
-    clustered: bool
-    facets: dict[str, _Facet]
-    minutes: FloatArray
 
 
-def _read_tasks(kept: Sequence[SuiteData], suites: Sequence[str], *, qualified: bool = False) -> _Tasks:
-    n = sum(len(s) for s in kept)
-    out = _Tasks([], [], False, {}, np.full(n, np.nan))
-    several = qualified or len(kept) > 1
-    shared: dict[str, str] = {}  # one text a cluster, not one a task
-    for suite, name in zip(kept, suites, strict=True):
-        for task in _tasks(suite):
-            at = len(out.names)
-            out.names.append(f"{name}/{task.id}" if several else task.id)
-            out.clustered = out.clustered or bool(task.cluster)
-            cluster = f"{name}/{task.cluster}" if task.cluster else f"{name}#{task.id if qualified else at}"
-            out.clusters.append(shared.setdefault(cluster, cluster))
-            if task.human_minutes is not None:
-                out.minutes[at] = task.human_minutes
-            for key, value in task.conditions.items():
-                facet = out.facets.get(key) or out.facets.setdefault(key, _Facet(np.zeros(n, np.int64)))
-                facet.codes[at] = facet.places.setdefault(value, len(facet.places))
+def _read_facets(parts: Sequence[TaskColumns]) -> dict[str, _Facet]:
+    """The conditions of all tasks; every suite's columns in the order of the plan."""
+    out: dict[str, _Facet] = {}
+    n, start = sum(p.n for p in parts), 0
+    for part in parts:
+        for name in part.conditions:
+            facet = out.get(name) or out.setdefault(name, _Facet(np.zeros(n, np.int64)))
+            facet.add(start, part.condition(name))
+        start += part.n
     return out
+
+
+def _read_minutes(parts: Sequence[TaskColumns]) -> FloatArray | None:
+    """Minutes by task, None when no task says them."""
+    found = [(p.minutes(), p.n) for p in parts]
+    if all(m is None for m, _ in found):
+        return None
+    minutes = np.concatenate([np.full(n, np.nan) if m is None else m for m, n in found])
+    return minutes if np.isfinite(minutes).any() else None
+
+
+def _read_names(parts: Sequence[TaskColumns], suites: Sequence[str], *, qualified: bool) -> list[str]:
+    if qualified or len(parts) > 1:
+        return [f"{name}/{i}" for part, name in zip(parts, suites, strict=True) for i in part.ids()]
+    return parts[0].ids() if parts else []
+
+
+def _read_clusters(
+    parts: Sequence[TaskColumns], suites: Sequence[str], *, qualified: bool
+) -> _Clusters | None:
+    """The units of all tasks, named so that those of one suite are never those of another; None when no task names a
+    cluster."""
+    if not any(p.cluster().values for p in parts):
+        return None
+    codes, names, at = [], list[str](), 0
+    for part, suite in zip(parts, suites, strict=True):
+        labels = part.cluster()
+        own, alone = labels.numbers(), len(names) + len(labels.values)
+        names += [f"{suite}/{v}" for v in labels.values]
+        single = np.flatnonzero(own == 0)
+        ids = part.ids() if qualified and single.size else []
+        names += [f"{suite}#{ids[i] if qualified else at + i}" for i in single.tolist()]
+        unit = own + (alone - len(labels.values) - 1)
+        unit[single] = alone + np.arange(single.size)
+        codes.append(unit)
+        at += part.n
+    return _Clusters(np.concatenate(codes), names)
 
 
 def results_of_cells(
@@ -185,7 +217,7 @@ def results_of_cells(
     score /= graded[c, t]
     del graded
     names = [u.name for u in plan.suites]
-    facets = _read_tasks(kept, names).facets if conditions else {}
+    facets = _read_facets([columns_of(s) for s in kept]) if conditions else {}
     units, sizes = _units(kept), [len(s) for s in kept]
     of_suite = np.broadcast_to(np.int64(0), len(c))
     if len(kept) > 1:
@@ -223,21 +255,13 @@ def _seconds(cells: Cells, c: IntArray, t: IntArray) -> FloatArray:
 
 def _units(kept: Sequence[SuiteData]) -> IntArray | None:
     """The number of every task's independent unit over all suites; None when no task names a cluster."""
-    out = np.arange(sum(len(s) for s in kept))
-    named, start = False, 0
-    for suite in kept:
-        first: dict[str, int] = {}
-        clusters = suite.clusters() if isinstance(suite, KeptSuite) else (t.cluster for t in _tasks(suite))
-        for at, name in enumerate(clusters if suite.header.clustered else (), start):
-            if name:
-                named = True
-                out[at] = first.setdefault(name, at)  # a unit goes by the number of its first task
-        start += len(suite)
-    return out if named else None
-
-
-def _tasks(suite: SuiteData) -> Iterator[Task]:
-    return (suite.task(i) for i in range(len(suite)))
+    found = [columns_of(s).units() if s.header.clustered else None for s in kept]
+    if all(units is None for units in found):
+        return None
+    sizes = [len(s) for s in kept]
+    starts = np.cumsum([0, *sizes[:-1]])
+    parts = [np.arange(n) if units is None else units for units, n in zip(found, sizes, strict=True)]
+    return np.concatenate([part + start for part, start in zip(parts, starts, strict=True)])
 
 
 def _numbered(index: IntArray, labels: Sequence[str] | None = None) -> Coded:
@@ -276,13 +300,17 @@ def _amount_row(row: TrialRow) -> tuple[int, int, int, int, float, float, float]
 
 
 def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:
-    """Codes whose labels all occur and are different, in order of first appearance."""
+    """Codes whose labels all occur and are different, in order of first appearance; in linear time but for the order
+    of the labels."""
+    first = np.full(len(labels), index.size, dtype=np.int64)
+    first[index[::-1]] = np.arange(
+        index.size - 1, -1, -1
+    )  # the last that is written is the first row of the label
+    present = np.flatnonzero(first < index.size)
+    order = present[np.argsort(first[present], kind="stable")]
     table: dict[str, int] = {}
     place = np.full(len(labels), -1, dtype=np.int64)
-    _, first = np.unique(index, return_index=True)
-    for at in np.sort(first):
-        i = int(index[at])
-        place[i] = table.setdefault(labels[i], len(table))
+    place[order] = [table.setdefault(labels[i], len(table)) for i in order.tolist()]
     return Coded(place[index], tuple(table))
 
 

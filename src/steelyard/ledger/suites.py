@@ -11,14 +11,17 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import cast
 
 import msgspec
 
-from steelyard.errors import DataError, LedgerCorrupt
+from steelyard.errors import DataError, LedgerCorrupt, LedgerError
+from steelyard.ledger import taskcolumns
 from steelyard.ledger.base import SuiteData
 from steelyard.ledger.chain import Packer
 from steelyard.ledger.database import Database, Transaction
+from steelyard.ledger.taskcolumns import TaskColumns
 from steelyard.schema.canon import canonical
 from steelyard.schema.task import Split, SuiteHeader, Task
 
@@ -26,13 +29,6 @@ GROUP = 16 * 1024
 """Bytes of tasks a group, before compression; a larger task is a group alone."""
 
 
-class _Clustered(msgspec.Struct):
-    """Of a task, its cluster alone: the other members are skipped, which is several times as fast."""
-
-    cluster: str = ""
-
-
-_cluster_decoder = msgspec.json.Decoder(_Clustered)
 _task_decoder = msgspec.json.Decoder(Task)
 _header_decoder = msgspec.json.Decoder(SuiteHeader)
 _group_decoder = msgspec.msgpack.Decoder(list[bytes])
@@ -40,11 +36,12 @@ _group_encoder = msgspec.msgpack.Encoder()
 _splits: tuple[Split, Split] = ("public", "held_out")
 
 
-def _groups(suite: SuiteData) -> Iterator[tuple[int, list[bytes], bytes]]:
+def _groups(suite: SuiteData, columns: taskcolumns.Maker) -> Iterator[tuple[int, list[bytes], bytes]]:
     """(index of the first task, tasks as JSON, their splits as bytes 0 and 1), group by group."""
     first, size, group, splits = 0, 0, list[bytes](), bytearray()
     for i in range(len(suite)):
         task = suite.task(i)
+        columns.take(task)
         body = canonical(task)
         if group and size + len(body) > GROUP:
             yield first, group, bytes(splits)
@@ -66,8 +63,8 @@ def keep(tx: Transaction, suite: SuiteData, packer: Packer) -> bytes:
         )[0][0],
     )
     hasher = hashlib.sha256(canonical(suite.header))
-    splits = bytearray()
-    for first, group, marks in _groups(suite):
+    splits, columns = bytearray(), taskcolumns.Maker()
+    for first, group, marks in _groups(suite, columns):
         for body in group:
             hasher.update(len(body).to_bytes(8, "big") + body)
         splits += marks
@@ -84,6 +81,8 @@ def keep(tx: Transaction, suite: SuiteData, packer: Packer) -> bytes:
             "UPDATE suites SET digest = ?, splits = ? WHERE id = ?",
             (digest, packer.compress(bytes(splits)), number),
         )
+        if len(suite) >= taskcolumns.WORTH_KEEPING:
+            taskcolumns.keep(tx, number, columns.done(), packer)
     return digest
 
 
@@ -108,16 +107,20 @@ class KeptSuite:
         self._check(i)
         return _splits[self._splits[i]]
 
-    def clusters(self) -> Iterator[str]:
-        """The cluster of every task in order, "" where it names none; a tenth of the cost of reading the tasks."""
-        rows = self._db.rows(
-            "SELECT id FROM tasks WHERE id >= ? AND id < ? ORDER BY id",
-            (self._number << 32, (self._number + 1) << 32),
-        )
-        for (key,) in cast("list[tuple[int]]", rows):
-            found = self._db.rows("SELECT body FROM tasks WHERE id = ?", (key,))
-            for body in _group_decoder.decode(self._packer.decompress(cast("bytes", found[0][0]))):
-                yield _cluster_decoder.decode(body).cluster
+    def columns(self) -> TaskColumns:
+        """What every task says of a few things; made from the tasks, and kept, where it is not kept yet."""
+        found = taskcolumns.kept(self._db, self._number, self._n, self._packer)
+        if found is not None:
+            return found
+        bodies = taskcolumns.made_of(self._every())
+        if self._n >= taskcolumns.WORTH_KEEPING:
+            # a favour to the next reader: a busy, full or read-only ledger is no reason to fail
+            with suppress(LedgerError), self._db.write(wait=False) as tx:
+                taskcolumns.keep(tx, self._number, bodies, self._packer)
+        return taskcolumns.of_bodies(bodies)
+
+    def _every(self) -> Iterator[Task]:
+        return (self.task(i) for i in range(self._n))
 
     def task(self, i: int) -> Task:
         """The task at index `i`. Raises DataError outside 0 .. n-1, LedgerCorrupt when it cannot be read."""
@@ -161,7 +164,7 @@ def damaged(db: Database, packer: Packer) -> Iterator[str]:
     """A sentence for every suite whose tasks are not what its digest says."""
     for row in db.rows("SELECT id, digest, n, header, splits FROM suites ORDER BY id"):
         number, digest, n, header, splits = cast("tuple[int, bytes, int, bytes, bytes]", row)
-        hasher, seen = hashlib.sha256(header), 0
+        hasher, seen, columns = hashlib.sha256(header), 0, taskcolumns.Maker()
         marks = bytearray()
         try:
             name = _header_decoder.decode(header).name
@@ -175,9 +178,13 @@ def damaged(db: Database, packer: Packer) -> Iterator[str]:
                     yield f"suite {name!r}: {len(bodies)} tasks from {seen} on, {declared} are declared"
                 for body in bodies:
                     hasher.update(len(body).to_bytes(8, "big") + body)
-                    marks.append(_splits.index(_task_decoder.decode(body).split))
+                    task = _task_decoder.decode(body)
+                    columns.take(task)
+                    marks.append(_splits.index(task.split))
                     seen += 1
             if hasher.digest() != digest or seen != n or packer.decompress(splits) != marks:
                 yield f"suite {name!r}: a task (or the header) is altered, missing or out of order"
+            elif problem := taskcolumns.damaged(db, number, columns.done(), packer):
+                yield f"suite {name!r}: {problem}; delete them to have them rebuilt"
         except (LedgerCorrupt, msgspec.DecodeError) as e:
             yield f"suite {digest.hex()}: unreadable ({e})"

@@ -13,8 +13,8 @@ import numpy as np
 
 from steelyard.decide.stopping import Stopper
 from steelyard.decide.until import Progress, Until
-from steelyard.ledger.base import SuiteData
-from steelyard.runner.base import Prepared, Recent
+from steelyard.ledger.taskcolumns import columns_of
+from steelyard.runner.base import Prepared
 from steelyard.runner.keeper import Key
 from steelyard.runner.schedule import derive
 from steelyard.runner.source import BatchSource, Cell
@@ -119,17 +119,6 @@ def clusters_by_suite(ready: Prepared) -> list[IntArray]:
     """
     out = []
     for suite in ready.suites:
-        units = np.arange(len(suite), dtype=np.int64)
-        if suite.header.clustered:
-            first: dict[str, int] = {}
-            for i, cluster in enumerate(_clusters(suite)):
-                if cluster:
-                    units[i] = first.setdefault(cluster, i)
-        out.append(units)
+        units = columns_of(suite).units() if suite.header.clustered else None
+        out.append(np.arange(len(suite), dtype=np.int64) if units is None else units)
     return out
-
-
-def _clusters(suite: SuiteData) -> Iterator[str]:
-    return (
-        suite.clusters() if isinstance(suite, Recent) else (suite.task(i).cluster for i in range(len(suite)))
-    )

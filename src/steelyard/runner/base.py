@@ -10,7 +10,7 @@ ledger's writer, the budget and the schedule stay in one process, so the laws ab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -82,13 +82,6 @@ class Recent:
     def __getattr__(self, name: str) -> object:
         """Whatever else the suite has (its folder, its examples)."""
         return getattr(self._suite, name)
-
-    def clusters(self) -> Iterator[str]:
-        """The cluster of every task in order, "" where it names none."""
-        lean: Callable[[], Iterator[str]] | None = getattr(self._suite, "clusters", None)
-        if lean is not None:  # a suite of the ledger reads them without the rest of its tasks
-            return lean()
-        return (self._suite.task(i).cluster for i in range(len(self._suite)))
 
     def task(self, i: int) -> Task:
         """The task at index `i`."""

@@ -60,7 +60,7 @@ def _bonett_price(gained: int, lost: int, n: int, level: float) -> Interval:
 def _effective_tango(
     differences: FloatArray, cluster: Coded, level: float, weights: FloatArray | None
 ) -> Interval:
-    differing = np.unique(cluster.index[np.abs(differences) > _ROUNDING]).size
+    differing = int(np.count_nonzero(np.bincount(cluster.index[np.abs(differences) > _ROUNDING])))
     weight = math.exp(-0.5 * differing)
     size = float(np.max(np.abs(differences)))
     size += (1.0 - size) * weight

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.ledger.base import RunInfo
+from steelyard.ledger.taskcolumns import columns_of
 from steelyard.stats.base import IntArray
 from steelyard.web.desk import Desk
 
@@ -34,20 +35,19 @@ def task_list(desk: Desk, run: RunInfo) -> TaskList:
 
 def _read(desk: Desk, run: RunInfo) -> TaskList:
     ids: list[str] = []
-    values: dict[str, dict[str, int]] = {}
+    places: dict[str, dict[str, int]] = {}
     codes: dict[str, IntArray] = {}
-    n = run.n_tasks
-    t = 0
-    for suite in desk.ready(run).suites:
-        for i in range(len(suite)):
-            task = suite.task(i)
-            ids.append(task.id)
-            for name, value in task.conditions.items():
-                if name not in codes:
-                    codes[name], values[name] = np.full(n, -1, dtype=np.int32), {}
-                codes[name][t] = values[name].setdefault(str(value), len(values[name]))
-            t += 1
-    return TaskList(tuple(ids), {k: (tuple(values[k]), codes[k]) for k in codes})
+    for suite in desk.ledger.suites(run.run):
+        columns = columns_of(suite)
+        for name in columns.conditions:
+            mine = codes.get(name)
+            if mine is None:
+                mine = codes[name] = np.full(run.n_tasks, -1, dtype=np.int32)
+            labels, known = columns.condition(name), places.setdefault(name, {})
+            place = [-1, *(known.setdefault(v, len(known)) for v in labels.values)]
+            mine[len(ids) : len(ids) + columns.n] = np.array(place, dtype=np.int32)[labels.numbers()]
+        ids += columns.ids()
+    return TaskList(tuple(ids), {k: (tuple(places[k]), codes[k]) for k in codes})
 
 
 def names_of(desk: Desk, run: RunInfo, tasks: Sequence[int]) -> list[tuple[str, str]]:
