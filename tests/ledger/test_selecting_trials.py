@@ -59,3 +59,36 @@ def test_many_slots_give_what_single_ones_give(place: Path, where: dict[str, obj
         ]
     assert N_C * N_T * N_K >= 4096 > N_T  # the first question is answered on arrays, the others slot by slot
     assert sorted(one_by_one) == at_once
+
+
+BAD = (Outcome.FAILED, Outcome.PARTIAL, Outcome.ABSTAINED, Outcome.UNGRADED)
+
+
+def test_a_sample_that_may_hold_all_is_what_the_questions_find(place: Path) -> None:
+    with closing(open_ledger(str(place), create=False)) as ledger:
+        for who in ((0, 1, 2), (1,), ()):
+            found = [
+                (r.c, r.t, r.k, r.score, r.scorer, r.ended_by) for r in ledger.sample("last", who, BAD, 10**6)
+            ]
+            asked = [
+                (r.c, r.t, r.k, r.score, r.scorer, r.ended_by)
+                for c in who
+                for o in BAD
+                for r in ledger.trials("last", {"c": c, "outcome": o})
+            ]
+            assert sorted(found, key=lambda r: r[:3]) == sorted(asked, key=lambda r: r[:3])
+
+
+def test_a_sample_of_many_is_spread_over_the_run_and_its_outcomes(place: Path) -> None:
+    most = 400
+    with closing(open_ledger(str(place), create=False)) as ledger:
+        found = list(ledger.sample("last", range(N_C), BAD, most))
+    assert 0.7 * most < len(found) < 1.3 * most
+    assert len({(r.c, r.t, r.k) for r in found}) == len(found)
+    for outcome in BAD:
+        mine = [r for r in found if r.score is not None and r.score.outcome == outcome]
+        assert 0.5 * most / len(BAD) < len(mine) < 1.5 * most / len(BAD), outcome
+    for c in range(N_C):  # the rows are in the order of contestants: an even part of them has all three
+        assert sum(r.c == c for r in found) > most / 5
+    early = sum(r.t < N_T // 2 for r in found)
+    assert 0.35 < early / len(found) < 0.65

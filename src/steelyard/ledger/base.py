@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from steelyard.schema.plan import Plan
 from steelyard.schema.record import Record
 from steelyard.schema.reply import Reply
-from steelyard.schema.score import Score
+from steelyard.schema.score import Outcome, Score
 from steelyard.schema.task import SuiteHeader, Task
 
 if TYPE_CHECKING:
@@ -277,6 +277,16 @@ class Ledger(Protocol):
         """Trials in (c, t, k) order; `where` may fix c, t, k, outcome, ended_by, scorer (a version); streams.
 
         The score is the newest unless `scorer` is fixed. An outcome is an Outcome or its name.
+        """
+
+    def sample(
+        self, run: str, contestants: Sequence[int], outcomes: Sequence[Outcome], most: int
+    ) -> Iterator[TrialRow]:
+        """Trials of these contestants whose newest score has one of these outcomes, in the order of their rows.
+
+        All of them; of more than `most`, about so many out of stretches evenly over the run, every outcome with an
+        equal share (a rare one has fewer). Fewer, too, where they are strewn over a very long run: few of its rows
+        are read.
         """
 
     def payload(self, digest: str, start: int = 0, stop: int | None = None) -> bytes:

@@ -43,6 +43,7 @@ from steelyard.schema.canon import canonical, content_hash
 from steelyard.schema.plan import Plan
 from steelyard.schema.record import Noted, Opened, Record, Result
 from steelyard.schema.reply import Reply
+from steelyard.schema.score import Outcome
 
 VERSION = "steelyard 0.1.0"
 
@@ -256,6 +257,12 @@ class SqlLedger:
     def trials(self, run: str, where: Mapping[str, object] | None = None) -> Iterator[TrialRow]:
         """Trials in (c, t, k) order; see `Ledger`."""
         return self._trials(run).select(parse_where(where))
+
+    def sample(
+        self, run: str, contestants: Sequence[int], outcomes: Sequence[Outcome], most: int
+    ) -> Iterator[TrialRow]:
+        """Trials with some outcomes, of many an even part; see `Ledger`."""
+        return self._trials(run).sample(contestants, outcomes, most)
 
     def _trials(self, run: str) -> Trials:
         m, tip = self._manifest(run), self._tip(run)

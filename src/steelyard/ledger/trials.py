@@ -31,6 +31,15 @@ MANY = 4096
 FEW = 700
 """Up to this many rows are looked up one by one instead of in a pass over all."""
 
+STRETCHES = 40
+"""Parts of a run, evenly over it, that a sample is taken from: a block is read for all of its trials at once."""
+
+SPAN = 200_000
+"""Rows whose blocks are read for a sample of trials that are rare: some 200 blocks, a tenth of a second."""
+
+GAP = 8_000
+"""Rows between two wanted ones from which on it is cheaper to seek the second than to read all between."""
+
 _KEYS = ("c", "t", "k", "outcome", "ended_by", "scorer")
 
 
@@ -208,6 +217,38 @@ class Trials:
                           outcome.astype(np.int8), value))  # fmt: skip
         return ScoreColumns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
+    def sample(
+        self, contestants: Sequence[int], outcomes: Sequence[Outcome], most: int
+    ) -> Iterator[TrialRow]:
+        """As `Ledger.sample`."""
+        # lazy: as above
+        import numpy as np
+
+        if not contestants:
+            return
+        f, scorers = self._fold, self._scorers("")
+        inside = np.add.outer(np.arange(f.n_tasks), np.arange(f.repeats) * f.n_cells).ravel()
+        parts = []
+        for c in contestants:
+            when, mark, _ = self._newest_at(inside + c * f.n_tasks, scorers)
+            mark &= fold.OUTCOME
+            parts += [(1 + o, inside[mark == 1 + o] + c * f.n_tasks, when[mark == 1 + o]) for o in outcomes]
+        found = [
+            (np.concatenate([s for i, s, _ in parts if i == 1 + o]),
+             np.concatenate([w for i, _, w in parts if i == 1 + o])) for o in outcomes
+        ]  # fmt: skip
+        chosen = []
+        left, open_ = most, len(found)
+        for slots, rows_ in sorted(found, key=lambda x: x[0].size):
+            # what a rare outcome leaves of its share is the others'
+            kept = _spread_out(rows_, max(1, left // open_), f.upto)
+            chosen.append(np.stack([slots[kept], rows_[kept]], axis=1))
+            left, open_ = left - int(kept.sum()), open_ - 1
+        picked = np.concatenate(chosen)
+        picked = picked[np.argsort(picked[:, 1])]
+        for start in range(0, len(picked), FIRST * 8):
+            yield from self._gather([(s, w) for s, w in picked[start : start + FIRST * 8].tolist()])
+
     def records(self, numbers: Sequence[int]) -> Iterator[object]:
         """The rows of these numbers (ascending), replies whole."""
         for _, row in self._rows([(n, 0) for n in numbers]):
@@ -254,7 +295,14 @@ class Trials:
     def _rows(self, numbers: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
         i = 0
         while i < len(numbers):
-            stop = numbers[-1][0] + 1 if len(numbers) > FEW else numbers[i][0] + 1
+            last = i
+            while (
+                len(numbers) > FEW
+                and last + 1 < len(numbers)
+                and numbers[last + 1][0] - numbers[last][0] < GAP
+            ):
+                last += 1
+            stop = numbers[last][0] + 1
             before = i
             for block in blocks.read(self._db, self._number, numbers[i][0], stop):
                 raws = None
@@ -304,3 +352,17 @@ class Trials:
             reply = rows.decode_reply(payloads.read(self._db, self._packer, record.reply))
             return rows.with_reply(record.row, reply)
         return record
+
+
+def _spread_out(rows: NDArray[np.int64], most: int, n: int) -> NDArray[np.bool_]:
+    """Which of the trials with these rows (of a chain of `n`) are in a sample of about `most`: all, or those that lie
+    in `STRETCHES` parts of the chain."""
+    # lazy: as above
+    import numpy as np
+
+    share = min(most / max(rows.size, 1), max(SPAN / max(n, 1), min(most, FIRST) / max(rows.size, 1)))
+    period = -(-n // STRETCHES)
+    if share >= 1:
+        return np.ones(rows.size, dtype=np.bool_)
+    kept: NDArray[np.bool_] = rows % period < share * period
+    return kept

@@ -144,7 +144,11 @@ class Desk:
 
         With `reveal` it is False, and the ledger notes that the split was looked at before anybody sees it.
         """
-        if task.split != "held_out":
+        return self.hides_split(run, task.split)
+
+    def hides_split(self, run: RunInfo, split: str) -> bool:
+        """As `hides`, of a task whose split is known."""
+        if split != "held_out":
             return False
         if not self._reveal:
             return True

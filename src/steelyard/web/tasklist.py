@@ -58,3 +58,23 @@ def names_of(desk: Desk, run: RunInfo, tasks: Sequence[int]) -> list[tuple[str, 
         s, i = ready.locate(t)
         found.append((ready.plan.suites[s].name, ready.suites[s].task(i).id))
     return found
+
+
+Conditions = tuple[tuple[str, str], ...]
+
+
+def conditions_by_task(desk: Desk, run: RunInfo, tasks: Sequence[int]) -> dict[int, Conditions]:
+    """The conditions of some tasks in order of their names; columns are read, no task is."""
+    ready, found = desk.ready(run), dict[int, dict[str, str]]()
+    wanted = np.unique(np.asarray(tasks, dtype=np.int64))
+    for suite, start in zip(ready.suites, ready.offsets, strict=True):
+        mine = wanted[(wanted >= start) & (wanted < start + len(suite))]
+        if not mine.size:
+            continue
+        columns = columns_of(suite)
+        for name in columns.conditions:
+            labels = columns.condition(name)
+            for t, code in zip(mine.tolist(), labels.numbers()[mine - start].tolist(), strict=True):
+                if code:
+                    found.setdefault(t, {})[name] = labels.values[code - 1]
+    return {t: tuple(sorted(said.items())) for t, said in found.items()}

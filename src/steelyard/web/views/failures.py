@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from steelyard.decide.failures import Failure, Group, groups
+from steelyard.decide.failures import Failure, Group, Side, groups
 from steelyard.errors import EndedBy
 from steelyard.ledger.base import RunInfo, TrialRow
-from steelyard.runner.base import Prepared
 from steelyard.runner.trials import HIDDEN
 from steelyard.schema.score import Outcome
 from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
-from steelyard.web.tasklist import names_of
+from steelyard.web.tasklist import Conditions, conditions_by_task, names_of
 from steelyard.web.views.grid import shown_contestants
 
-MOST = 20_000
-"""Failed trials that are read, shared out among the contestants."""
+MOST = 4_000
+"""Failed trials that are read; of more, an even part of the run (a fifth of a second, whatever its length)."""
+
+BAD = {
+    "failed": Outcome.FAILED,
+    "partial": Outcome.PARTIAL,
+    "abstained": Outcome.ABSTAINED,
+    "ungraded": Outcome.UNGRADED,
+}
+"""Columns of the ledger and outcomes of trials that did not pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class FailuresPage:
-    """`n_read` of the `n_all` trials that did not pass are in the groups; `n_judged` trials have a verdict, or say why
-    they have none."""
+    """`n_read` of the `n_all` trials that did not pass are in the groups, `n_ungraded` of these have no verdict;
+    `n_judged` trials have one, or say why they have none."""
 
     run: RunInfo
     infrastructure: tuple[Shown, ...]
     model: tuple[Shown, ...]
     n_read: int
     n_all: int
+    n_ungraded: int
     n_judged: int
     contestants: tuple[str, ...]
     everyone: tuple[str, ...]
@@ -81,49 +87,43 @@ def build(desk: Desk, ask: Ask) -> FailuresPage:
     run = desk.run(ask.param("run"))
     chosen = shown_contestants(run, ask)
     found, n_read = desk.cached(run, ("failures", tuple(chosen)), lambda: _grouped(desk, run, chosen))
-    columns = desk.ledger.cells(run.run).columns
-    bad = columns["failed"] + columns["partial"] + columns["abstained"] + columns["ungraded"]
+    counts = desk.cached(run, ("outcomes", tuple(chosen)), lambda: _counted(desk, run, chosen))
     shown = [_named(desk, run, g) for g in found[:200]]
     return FailuresPage(
         run=run,
         infrastructure=tuple(s for s in shown if s.group.side == "infrastructure"),
         model=tuple(s for s in shown if s.group.side == "model"),
         n_read=n_read,
-        n_all=int(bad[chosen].sum()),
-        n_judged=int((bad + columns["passed"])[chosen].sum()),
+        n_all=sum(counts[name] for name in BAD),
+        n_ungraded=counts["ungraded"],
+        n_judged=sum(counts.values()),
         contestants=tuple(run.contestants[c] for c in chosen) if len(chosen) < len(run.contestants) else (),
         everyone=run.contestants,
     )
 
 
+def _counted(desk: Desk, run: RunInfo, chosen: list[int]) -> dict[str, int]:
+    """Trials by outcome, those that passed too."""
+    columns = desk.ledger.cells(run.run).columns
+    return {name: int(columns[name][chosen].sum()) for name in (*BAD, "passed")}
+
+
 def _grouped(desk: Desk, run: RunInfo, chosen: list[int]) -> tuple[tuple[Group, ...], int]:
-    ready = desk.ready(run)
-    share = max(1, MOST // max(1, 4 * len(chosen)))
-    found: list[Failure] = []
-    for c in chosen:
-        for outcome in (Outcome.UNGRADED, Outcome.FAILED, Outcome.ABSTAINED, Outcome.PARTIAL):
-            rows = desk.ledger.trials(run.run, {"c": c, "outcome": outcome})
-            found += _failures(desk, run, ready, itertools.islice(rows, share))
+    rows = list(desk.ledger.sample(run.run, chosen, tuple(BAD.values()), MOST))
+    conditions = conditions_by_task(desk, run, [row.t for row in rows])
+    found = [_failure(desk, run, row, conditions.get(row.t, ())) for row in rows]
+    found.sort(key=lambda f: f.cell)
     return groups(found), len(found)
 
 
-def _failures(desk: Desk, run: RunInfo, ready: Prepared, rows: Iterator[TrialRow]) -> Iterator[Failure]:
-    for row in rows:
-        s, i = ready.locate(row.t)
-        task = ready.suites[s].task(i)
-        hidden = desk.hides(run, task)
-        side, kind, says = told(row)
-        yield Failure(
-            side,  # type: ignore[arg-type] # one of the two that `told` gives
-            kind,
-            run.contestants[row.c],
-            HIDDEN if hidden else says,
-            (row.c, row.t, row.k),
-            tuple(sorted(task.conditions.items())),
-        )
+def _failure(desk: Desk, run: RunInfo, row: TrialRow, conditions: Conditions) -> Failure:
+    side, kind, says = told(row)
+    hidden = desk.hides_split(run, row.split)
+    cell = (row.c, row.t, row.k)
+    return Failure(side, kind, run.contestants[row.c], HIDDEN if hidden else says, cell, conditions)
 
 
-def told(row: TrialRow) -> tuple[str, str, str]:
+def told(row: TrialRow) -> tuple[Side, str, str]:
     """(side, kind, what tells it apart) of a trial that did not pass."""
     score, reply = row.score, row.reply
     ended = EndedBy(row.ended_by) if row.ended_by in set(EndedBy) else EndedBy.US
