@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.schema.reply import Reply
 from steelyard.testing.stub import Rule, StubOptions, prompt_of, stub_thread
 from steelyard.wire.base import Request
 
@@ -139,6 +140,22 @@ def test_control_characters_of_an_answer_never_reach_the_terminal(tmp_path: Path
     out = steelyard("show", "last", "--failed", cwd=tmp_path).stdout
     assert "owned" in out
     assert not set(out) & set("\x1b\x07\x9b\u202e\x00\x08")
+
+
+def test_refused_and_cut_trials_have_columns_of_their_own(tmp_path: Path) -> None:
+    def odd(request: Request) -> Reply:
+        n = last_word(request)
+        if n == "1":
+            return Reply(finish="refusal", refusal="I would rather not")
+        return Reply(text=n, finish="length" if n == "2" else "stop")
+
+    write_tasks(tmp_path, n=4)
+    with stub_thread(StubOptions(answer=odd)) as stub:
+        out = steelyard("try", "data.jsonl", "--model", "m", "--base-url", stub.base_url, cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    head, line = out.stdout.splitlines()[1:3]
+    assert head.split()[-6:] == ["refused", "cut", "cost", "$/trial", "time", "tok/s"]
+    assert line.split("100.0%")[1].split()[:2] == ["1", "1"]
 
 
 def test_trials_without_a_verdict_end_with_their_own_code_and_bounds(tmp_path: Path) -> None:

@@ -46,6 +46,20 @@ def test_a_table_comes_in_and_goes_out(tmp_path: Path, place: str) -> None:
     assert done.stdout.splitlines()[0].startswith("suite,task,contestant,trial,score,outcome")
 
 
+def test_an_import_that_was_cut_off_says_so_wherever_it_is_read(tmp_path: Path, place: str) -> None:
+    with (
+        closing(open_ledger(place, create=True)) as ledger,
+        ledger.create_run(plan_of(), [sums(3)], name="half", source="import:table") as writer,
+    ):
+        writer.append(whole_trial(0, 1))
+    shown = call("show", "half", "--ledger", place)
+    assert shown.exit_code == ExitCode.OK
+    assert "The import was cut off" in shown.stdout
+    again = call("resume", "half", "--ledger", place)
+    assert again.exit_code == ExitCode.BAD_INPUT
+    assert "the files again: it was cut off" in again.stderr
+
+
 def test_json_names_the_run(tmp_path: Path, place: str) -> None:
     source = tmp_path / "votes.csv"
     source.write_text("model_a,model_b,winner\nx,y,tie\n")

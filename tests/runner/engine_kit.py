@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from steelyard.ledger.base import ResumeState
 from steelyard.runner.base import RunOutcome, prepared
 from steelyard.runner.engine import Engine, Session, SuiteScoring
+from steelyard.runner.judging import Judging
 from steelyard.runner.keeper import ScoringBackend
 from steelyard.runner.limits import ProviderLimits
 from steelyard.runner.prepare import Renderer
@@ -60,6 +61,7 @@ def engine_of(
     executor: ScriptedExecutor,
     writer: MemoryWriter,
     resume: ResumeState | None = None,
+    judging: Judging | None = None,
 ) -> Engine:
     ready = prepared(plan, [ListSuite(some)])
     n, count = ready.n_tasks, plan.trials.count
@@ -74,10 +76,11 @@ def engine_of(
             executor=executor,
             limits=ProviderLimits(plan),
             scoring=ScoringBackend({"exact": exact}, lambda batch: []),
-            suite_scoring=[SuiteScoring("exact", judged=False)],
+            suite_scoring=[SuiteScoring("exact" if judging is None else "judged", judged=judging is not None)],
             sources=sources,
             render=Renderer(ready),
             resume=resume or ResumeState(),
+            judging=judging,
         )
     )
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
+import msgspec
 import pytest
 from tests.runner.engine_kit import engine_of, make_plan, run, tasks
 
+from steelyard import scorers
 from steelyard.contestants.base import Answer, Ask
 from steelyard.errors import EndedBy, Fault, LedgerFull
+from steelyard.runner.judging import Judging
 from steelyard.schema.plan import Caps
 from steelyard.schema.price import PUSD, Price
 from steelyard.schema.record import Intent, Opened, Result, Scored
@@ -93,6 +97,30 @@ def test_a_full_disk_ends_the_run_with_its_error_and_loses_nothing_acknowledged(
     with pytest.raises(LedgerFull):
         run(engine_of(make_plan(), tasks(200), executor, writer))
     assert len(executor.asked) <= sum(isinstance(r, Intent) for r in writer.records)
+
+
+def test_a_full_disk_amid_judging_leaves_no_worker_whose_error_nobody_takes() -> None:
+    plan = make_plan()
+    plan = msgspec.structs.replace(plan, judges=(msgspec.structs.replace(plan.contestants[0], name="judge"),))
+    rubric = scorers.build({"type": "rubric", "criteria": [{"name": "good"}]})
+    said: list[str] = []
+
+    def script(c: int, ask: Ask) -> Answer:
+        return right(c, ask) if c == 0 else Answer(Reply(text='{"scores": {"good": 1}}', usage=Usage(1, 1)))
+
+    async def go() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(str(context)))
+        writer = MemoryWriter(full_after=150)
+        judging = Judging({"judged": rubric}, {"judge": 1}, {}, 4)
+        engine = engine_of(plan, tasks(200), ScriptedExecutor(script), writer, judging=judging)
+        with pytest.raises(LedgerFull):
+            await engine.run()
+        del engine, judging
+        gc.collect()
+
+    asyncio.run(go())
+    gc.collect()
+    assert said == []
 
 
 def test_money_is_capped_and_the_run_says_so() -> None:

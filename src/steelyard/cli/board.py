@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from steelyard.cli.out import clean
+from steelyard.cli.out import clean, dollars
 from steelyard.runner.results import Results, notes
 from steelyard.unknown import Unknown, is_known, plain
 
@@ -60,15 +60,7 @@ def _bounds(line: Line) -> str:
 
 
 def _dollars(value: Figure) -> str:
-    if isinstance(value, Unknown):
-        return "unknown"
-    if value == 0:
-        return "$0"
-    if value < 0.001:
-        return f"${float(f'{value:.2g}'):.10f}".rstrip("0")
-    if value < 0.001:
-        return f"${value:.2g}"
-    return f"${value:.4f}" if value < 1 else f"${value:.2f}"
+    return "unknown" if isinstance(value, Unknown) else dollars(value)
 
 
 def _seconds(value: Figure) -> str:
@@ -117,6 +109,10 @@ def _table(title: str, lines: tuple[Line, ...] | list[Line], level: float) -> Ta
         columns.append(("abstained", lambda x: str(x.abstained)))
     if any(line.format_failures for line in lines):
         columns.append(("unreadable", lambda x: str(x.format_failures)))
+    if any(line.refused for line in lines):
+        columns.append(("refused", lambda x: str(x.refused)))
+    if any(line.truncated for line in lines):
+        columns.append(("cut", lambda x: str(x.truncated)))
     columns.append(("cost", lambda x: _dollars(x.cost_dollars)))
     if not free:
         columns.append(("$/trial", lambda x: _dollars(x.cost_per_trial)))

@@ -120,7 +120,7 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
         except SteelyardError as e:
             fail(e)
         except KeyboardInterrupt:
-            say("interrupted")
+            say("interrupted: what was recorded is kept, `steelyard show` lists the runs, `steelyard resume` goes on")
             leave(ExitCode.INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()
@@ -148,15 +148,17 @@ def count(n: int, noun: str) -> str:
 
 
 def money(pusd: float | Unknown) -> str:
-    """Dollars for people: four digits under a cent, else cents."""
-    if isinstance(pusd, Unknown):
-        return "unknown"
-    dollars = float(pusd) / 1e12
-    if dollars == 0:
+    """Picodollars for people: two digits that count below a tenth of a cent, four decimals below a dollar, else cents."""
+    return "unknown" if isinstance(pusd, Unknown) else dollars(float(pusd) / 1e12)
+
+
+def dollars(value: float) -> str:
+    """As `money`, of dollars. Never with an exponent."""
+    if value == 0:
         return "$0"
-    return (
-        f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.4f}" if dollars >= 0.0001 else f"${dollars:.2g}"
-    )
+    if value < 0.001:
+        return f"${float(f'{value:.2g}'):.12f}".rstrip("0")
+    return f"${value:.4f}" if value < 1 else f"${value:.2f}"
 
 
 def duration(seconds: float) -> str:

@@ -104,10 +104,14 @@ class PostgresDatabase:
     def _translate(self, e: psycopg.Error) -> SteelyardError:
         if isinstance(e, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
             return LedgerBusy(
-                f"{self.place}: another process holds what is to be written; nothing was written"
+                f"{self.place}: another process holds what is to be written; nothing was written\n"
+                "  fix: end that process or let it finish, then give the command again (a run: `steelyard resume`)"
             )
         if isinstance(e, psycopg.errors.DiskFull | psycopg.errors.OutOfMemory):
-            return LedgerFull(f"{self.place}: no space left to write; all that was acknowledged is safe")
+            return LedgerFull(
+                f"{self.place}: no space left to write; all that was acknowledged is safe\n"
+                "  fix: free space, then give the command again (a run: `steelyard resume`)"
+            )
         return LedgerError(f"{self.place}: {str(e).replace(self._address, self.place).strip()}")
 
 

@@ -180,11 +180,13 @@ def translate(e: sqlite3.Error, path: Path) -> SteelyardError:
     primary = code & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LedgerBusy(
-            f"{path}: another process holds the ledger's write lock; waited, nothing was written"
+            f"{path}: another process holds the ledger's write lock; waited, nothing was written\n"
+            "  fix: end that process or let it finish, then give the command again (a run: `steelyard resume`)"
         )
     if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _no_room(path)):
         return LedgerFull(
-            f"{path}: no space left to write; all that was acknowledged is safe\n  fix: free space, then resume"
+            f"{path}: no space left to write; all that was acknowledged is safe\n"
+            "  fix: free space, then give the command again (a run: `steelyard resume`)"
         )
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return LedgerCorrupt(f"{path}: the file is damaged ({e}); restore it from a copy")

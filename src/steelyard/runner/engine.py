@@ -238,8 +238,8 @@ class Engine:
             results = await asyncio.gather(*self._workers, return_exceptions=True)
             errors = [r for r in results if isinstance(r, BaseException)]
             errors = [e for e in errors if not isinstance(e, asyncio.CancelledError)]
-            if self.session.judging is not None and not errors:
-                await self.session.judging.finish()
+            if self.session.judging is not None:
+                await (self.session.judging.abandon() if errors else self.session.judging.finish())
         finally:
             watch.cancel()
         if errors:

@@ -83,6 +83,11 @@ class Judging:
         for task in self._tasks:
             task.cancel()
 
+    async def abandon(self) -> None:
+        """Give up, and take what the workers raised: the session ends by an error that says it already."""
+        self.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def _worker(self) -> None:
         context, on_scores, on_cap = self._context, self._on_scores, self._on_cap
         assert context is not None

@@ -170,6 +170,8 @@ def notes(found: Results) -> list[str]:
     if found.n_unscored and found.info.status != "running":
         many = "1 trial is" if found.n_unscored == 1 else f"{found.n_unscored} trials are"
         said.append(f"{many} kept without a score: `steelyard rescore {found.info.run}` judges what is kept.")
+    if found.info.source.startswith("import") and found.info.status == "open":
+        said.append("The import was cut off: this is a part of what was to come. Import the files again.")
     waiting = sum(line.n_waiting for line in found.board.overall) - found.n_unscored
     if waiting > 0:
         many = "1 planned trial is" if waiting == 1 else f"{waiting} planned trials are"

@@ -80,7 +80,8 @@ async def take_up(ledger: Ledger, run: str, options: Options) -> RunOutcome:
             where=info.run,
             wanted="a run that Steelyard began",
             got=f"one that was imported ({info.source})",
-            fix="`steelyard show` shows it, `steelyard rescore` judges its answers again",
+            fix="`steelyard show` shows it, `steelyard rescore` judges its answers again"
+            + (", and `steelyard import` the files again: it was cut off" if info.status == "open" else ""),
         )
     ready = prepared(ledger.plan(info.run), ledger.suites(info.run))
     if options.retry_ungraded and ready.plan.trials.until is not None:
