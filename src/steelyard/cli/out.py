@@ -148,7 +148,7 @@ def count(n: int, noun: str) -> str:
 
 
 def money(pusd: float | Unknown) -> str:
-    """Picodollars for people: two digits that count below a tenth of a cent, four decimals below a dollar, else cents."""
+    """Picodollars for people: two digits below a tenth of a cent, four decimals below a dollar, else cents."""
     return "unknown" if isinstance(pusd, Unknown) else dollars(float(pusd) / 1e12)
 
 
