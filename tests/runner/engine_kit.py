@@ -76,7 +76,9 @@ def engine_of(
             executor=executor,
             limits=ProviderLimits(plan),
             scoring=ScoringBackend({"exact": exact}, lambda batch: []),
-            suite_scoring=[SuiteScoring("exact" if judging is None else "judged", judged=judging is not None)],
+            suite_scoring=[
+                SuiteScoring("exact" if judging is None else "judged", judged=judging is not None)
+            ],
             sources=sources,
             render=Renderer(ready),
             resume=resume or ResumeState(),

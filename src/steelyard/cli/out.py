@@ -120,7 +120,9 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
         except SteelyardError as e:
             fail(e)
         except KeyboardInterrupt:
-            say("interrupted: what was recorded is kept, `steelyard show` lists the runs, `steelyard resume` goes on")
+            say(
+                "interrupted: what was recorded is kept, `steelyard show` lists the runs, `steelyard resume` goes on"
+            )
             leave(ExitCode.INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()

@@ -238,7 +238,9 @@ def _votes(ledger: Ledger, paths: Sequence[Path], options: ImportOptions) -> Imp
         raise DataError(f"there are votes called {key!r} already", fix="give another --name")
     writer = ledger.open_chain("votes", key)
     try:
-        writer.append([canonical(v) for v in listed])  # whole or not at all: a part of the votes is no election
+        writer.append(
+            [canonical(v) for v in listed]
+        )  # whole or not at all: a part of the votes is no election
     finally:
         writer.close()
     names = dict.fromkeys(n for v in listed for n in (v.left, v.right))
