@@ -199,6 +199,17 @@ def test_an_error_in_a_held_out_row_does_not_repeat_its_content(tmp_path: Path) 
     assert not any(word in str(e.value) for word in ("SECRET", "HIDDEN", "VEILED"))
 
 
+@pytest.mark.parametrize("wrong", [{"cluster": ["SECRET"]}, {"id": {"SECRET": 1}}, {"id": "SECRET\n"}])
+@pytest.mark.parametrize("how", ["named", "drawn"])
+def test_nor_does_one_that_comes_before_the_split(tmp_path: Path, wrong: dict[str, object], how: str) -> None:
+    row = {"input": "q", "target": "a", **wrong} | ({"split": "held_out"} if how == "named" else {})
+    with pytest.raises(DataError) as e:
+        load(
+            str(write_jsonl(tmp_path / "t.jsonl", [row])), options={"held_out": 0.5} if how == "drawn" else {}
+        )
+    assert "SECRET" not in str(e.value)
+
+
 def test_a_file_that_changes_after_loading_is_not_read_on(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "t.jsonl", ROWS)
     suite = load(str(path))

@@ -50,12 +50,14 @@ class RowReader:
 
     def task(self, row: dict[str, object], index: int, line: int) -> Task:
         """The task in `row`, number `index` from 0, that begins on `line`. Raises DataError."""
-        self._hide = False
+        # until the split is known: a share is drawn by id or cluster, so that any row may be one
+        self._hide = self.options.held_out is not None
         if self._plain:
             taken = {role: row[role] for role in ROLES if role in row}
             rest = {k: v for k, v in row.items() if k not in taken} if len(taken) < len(row) else {}
         else:
             taken, rest = self._mapped(row, line)
+        self._hide = self._hide or _SPLITS.get(str(taken.get("split")).strip().lower()) == "held_out"
         task_id = self._id(taken.get("id"), row, index, line)
         cluster = self._text(taken["cluster"], "cluster", line) if "cluster" in taken else ""
         split = self._split(taken.get("split"), task_id, cluster, line)
