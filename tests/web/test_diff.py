@@ -48,7 +48,7 @@ def test_a_comparison_says_where_it_is_not_the_summarys(pages: Pages) -> None:
 def test_the_verdict_is_that_of_the_command(pages: Pages, ledger_place: Path) -> None:
     run = pages.runs["ordinary"]
     ledger = open_ledger(str(ledger_place), create=False)
-    both = results_of_run(ledger, run).of(["gamma-small", "alpha-large"])
+    both = results_of_run(ledger, run, amounts=True).of(["gamma-small", "alpha-large"])
     ledger.close()
     body = json.loads(pages.get(f"/runs/{run}/diff?a=gamma-small&b=alpha-large&format=json").text)
     assert body["comparison"] == plain(compare(both, "gamma-small").items[0])

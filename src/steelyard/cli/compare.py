@@ -52,7 +52,7 @@ def command(**options: object) -> None:
     o = Options(**own)  # type: ignore[arg-type] # click checked them
     # the same check as of an estimator's level, before it turns into an error rate that the user did not write
     fraction(o.level, "level")
-    results = load(source)
+    results = load(source, amounts=True)
     if o.contestant:
         base = o.baseline or results.names[0]
         results = results.of(dict.fromkeys((base, *o.contestant)))

@@ -14,14 +14,14 @@ from steelyard.cli.out import clean
 from steelyard.unknown import Unknown, plain
 
 if TYPE_CHECKING:
-    from steelyard.decide.compare import Comparisons
+    from steelyard.decide.compare import Comparison, Comparisons
     from steelyard.decide.diagnose import Diagnosis
     from steelyard.decide.gate import Check, GateReport
     from steelyard.decide.horizons import AgentHorizon
     from steelyard.decide.knowing import Knowing
     from steelyard.decide.ranking import Ranking
     from steelyard.decide.selection import Selection, StageChoice
-    from steelyard.stats.base import Figure, Interval
+    from steelyard.stats.base import Estimate, Figure, Interval
 
 FAILURES = ("regression", "undecided")
 """Outcomes that JUnit calls failures: a skipped test would read as a pass. The others but `pass` are errors."""
@@ -152,7 +152,40 @@ def compare_text(found: Comparisons) -> str:
                 )
             )
         out += [line(f"{c.contestant}: {w}") for w in c.would_decide]
+    out += spending_lines(found.items)
     return "\n".join([*out, *(line(f"note: {n}") for n in found.notes)])
+
+
+def spending_lines(items: Sequence[Comparison]) -> list[str]:
+    """What each contestant took beside the baseline; nothing of a table that does not give it."""
+    told: list[str] = []
+    rows: list[tuple[str, ...]] = [
+        ("contestant", "took", "mean", "interval", "baseline", "interval", "difference", "interval")
+    ]
+    for c in items:
+        for what, found in c.spending.told:
+            if isinstance(found, Unknown):
+                told.append(line(f"{c.contestant}: {what}: {found}"))
+                continue
+            cells = [x for e in (found.contestant, found.baseline, found.difference) for x in _amount(e)]
+            rows.append((c.contestant, what, *cells))
+            whys = (found.contestant.interval, found.baseline.interval, found.difference.interval)
+            reasons = dict.fromkeys(w.reason for w in whys if isinstance(w, Unknown))
+            told += [line(f"{c.contestant}: {what}: no interval: {r}") for r in reasons]
+            if found.left_out:
+                told.append(
+                    line(f"{c.contestant}: {what}: not known on {found.left_out} tasks, which are left out")
+                )
+    if len(rows) == 1:
+        return told
+    how = "each interval by itself, those of differences (paired by task) for all contestants together"
+    return ["", *columns(rows), *told, how]
+
+
+def _amount(e: Estimate) -> tuple[str, str]:
+    i = e.interval
+    span = "unknown" if isinstance(i, Unknown) else f"[{i.low:.4g}, {i.high:.4g}]"
+    return "unknown" if isinstance(e.value, Unknown) else f"{e.value:.4g}", span
 
 
 def select_text(found: Selection) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from steelyard.decide.results import Results
-from steelyard.stats.base import Coded
+from steelyard.stats.base import Coded, FloatArray
 
 
 def beside(left: Results, right: Results, names: tuple[str, str]) -> Results:
     """The trials of `left`, then those of `right`, each of one contestant, which are called `names`.
 
-    Clusters are kept when both have them (a task's cluster is `left`'s); conditions, cost and time are not.
+    Clusters are kept when both have them (a task's cluster is `left`'s); conditions are not.
     """
     task = _joined(left.task, right.task)
     who = Coded(np.repeat(np.array([0, 1]), [left.rows, right.rows]), names)
@@ -29,10 +29,19 @@ def beside(left: Results, right: Results, names: tuple[str, str]) -> Results:
         graded=np.concatenate([left.graded, right.graded]),
         abstained=np.concatenate([left.abstained, right.abstained]),
         cluster=cluster,
+        cost=_amounts(left, left.cost, right, right.cost),
+        seconds=_amounts(left, left.seconds, right, right.seconds),
         bounds=left.bounds if left.bounds == right.bounds else None,
         source=f"{left.source} and {right.source}",
         notes=tuple(dict.fromkeys((*left.notes, *right.notes))),
     )
+
+
+def _amounts(left: Results, a: FloatArray | None, right: Results, b: FloatArray | None) -> FloatArray | None:
+    if a is None and b is None:
+        return None
+    parts = [np.full(r.rows, np.nan) if x is None else x for r, x in ((left, a), (right, b))]
+    return np.concatenate(parts)
 
 
 def _joined(a: Coded, b: Coded) -> Coded:

@@ -20,6 +20,7 @@ import numpy as np
 
 from steelyard.decide.pilot import split_of, task_sums
 from steelyard.decide.results import Results
+from steelyard.decide.spending import NOT_READ, Spending, spending
 from steelyard.errors import DataError
 from steelyard.stats.base import Coded, Estimate, Figure, Interval, nested
 from steelyard.stats.multiplicity import bands_of
@@ -66,7 +67,7 @@ class Comparison:
     `interval` holds for all contestants together at 1 - alpha; `equivalence` is the interval that is held
     against the margin. `worst_best` are the differences if every ungraded trial of the contestant had
     failed and of the baseline passed, and the other way round. `would_decide` says what more would settle
-    it, empty when settled.
+    it, empty when settled. `spending` is what both took; no verdict rests on it.
     """
 
     contestant: str
@@ -82,6 +83,7 @@ class Comparison:
     ungraded: int
     reasons: tuple[str, ...]
     would_decide: tuple[str, ...]
+    spending: Spending = NOT_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ METHODS = {
     "se_unpaired": "root of the sum of both sides' cluster-robust variances",
     "worst_best": "difference of means over tasks with ungraded trials at the ends of the scale",
     "ungraded": "count",
+    "spending.left_out": "common tasks of which a graded trial has no known cost, or time",
 }
 """How the figures are made that do not carry a method of their own."""
 
@@ -135,7 +138,16 @@ def compare(results: Results, baseline: str = "", options: CompareOptions | None
         pairs = tuple(pairs_of(results, baseline, name) for name in names)
     make = _sequential if options.sequential else _fixed
     items, method = make(results, baseline, names, pairs, options)
-    return Comparisons(baseline, items, method, options.alpha, tuple(notes))
+    took = tuple(
+        replace(
+            c,
+            spending=spending(
+                results, (baseline, c.contestant), level=1.0 - options.alpha, shared=len(names)
+            ),
+        )
+        for c in items
+    )
+    return Comparisons(baseline, took, method, options.alpha, tuple(notes))
 
 
 def pairs_of(results: Results, baseline: str, contestant: str) -> TaskPairs:

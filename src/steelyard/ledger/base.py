@@ -113,9 +113,10 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreColumns:
-    """Every judged trial of some contestants as arrays of one entry a trial, in (c, t, k) order.
+    """The trials of some contestants as arrays of one entry a trial, in (c, t, k) order.
 
-    `outcome` holds `Outcome` numbers, `value` is NaN where a score has none. 25 bytes a trial.
+    `outcome` holds `Outcome` numbers, `value` is NaN where a score has none. `cost` (dollars) and `seconds` are NaN
+    where they are not known, and None unless asked for. 25 bytes a trial, 41 with both.
     """
 
     c: NDArray[np.int32]
@@ -123,6 +124,8 @@ class ScoreColumns:
     k: NDArray[np.int32]
     outcome: NDArray[np.int8]
     value: NDArray[np.float64]
+    cost: NDArray[np.float64] | None = None
+    seconds: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +259,11 @@ class Ledger(Protocol):
         """(c, t, k, outcome, value) of every judged trial by its newest score, in (c, t, k) order; streams."""
         ...
 
-    def score_columns(self, run: str, contestants: Sequence[int] = ()) -> ScoreColumns:
-        """As `scores` by the newest score, of these contestants (none named: all), as arrays."""
+    def score_columns(
+        self, run: str, contestants: Sequence[int] = (), *, amounts: bool = False
+    ) -> ScoreColumns:
+        """As `scores` by the newest score, of these contestants (none named: all), as arrays. With `amounts` also what
+        each cost and took, and the trials that ended without a verdict, as ungraded ones."""
 
     def judge_replies(self, run: str) -> Iterator[tuple[int, int, int, str, Reply]]:
         """(c, t, k, role, reply) of judge calls that no score of their trial has followed yet: paid for, not to be

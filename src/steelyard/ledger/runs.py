@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +10,7 @@ import numpy as np
 from steelyard.decide.coverage import Counted, counted
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
-from steelyard.ledger.base import Cells, Ledger, SuiteData, TrialRow
+from steelyard.ledger.base import Cells, Ledger, SuiteData
 from steelyard.ledger.tables import Table
 from steelyard.ledger.taskcolumns import Labels, TaskColumns, columns_of
 from steelyard.ledger.votes import ballots
@@ -25,7 +24,7 @@ EMPTY = "(empty)"
 def results_of_run(
     ledger: Ledger, run: str, *, amounts: bool = False, only: Sequence[str] = (), qualified: bool = False
 ) -> Results:
-    """The trials of a run. `amounts` also reads cost (dollars) and seconds, which needs every reply: slower.
+    """The trials of a run. `amounts` also reads cost (dollars) and seconds.
 
     `only` these contestants are read. Tasks are named SUITE/ID where the run has several suites, or always when
     `qualified`.
@@ -38,7 +37,7 @@ def results_of_run(
     plan, kept = ledger.plan(info.run), ledger.suites(info.run)
     wanted = [c for c, x in enumerate(plan.contestants) if not only or x.name in only]
     n_t = sum(len(s) for s in kept)
-    rows = _amounts(ledger, info.run, wanted) if amounts else _scores(ledger, info.run, wanted)
+    rows = _scores(ledger, info.run, wanted, amounts=amounts)
     notes = []
     if plan.trials.until is None:
         rows = rows.with_missing(wanted, n_t, plan.trials.count)
@@ -105,21 +104,13 @@ class _Rows:
         return _Rows(*joined)  # type: ignore[arg-type] # None only where None stood
 
 
-def _scores(ledger: Ledger, run: str, wanted: Sequence[int]) -> _Rows:
+def _scores(ledger: Ledger, run: str, wanted: Sequence[int], *, amounts: bool) -> _Rows:
     if not wanted:
         empty = np.zeros(0, np.int64)
         return _Rows(empty, empty, empty, empty, np.zeros(0))
-    found = ledger.score_columns(run, wanted)
+    found = ledger.score_columns(run, wanted, amounts=amounts)
     c, t, k, outcome = (x.astype(np.int64) for x in (found.c, found.t, found.k, found.outcome))
-    return _Rows(c, t, k, outcome, found.value)
-
-
-def _amounts(ledger: Ledger, run: str, wanted: Sequence[int]) -> _Rows:
-    rows = [_amount_row(r) for c in wanted for r in ledger.trials(run, {"c": c})]
-    columns = list(zip(*rows, strict=True)) or [()] * 7
-    c, t, k, outcome = (np.array(x, np.int64) for x in columns[:4])
-    value, cost, seconds = (np.array(x, np.float64) for x in columns[4:])
-    return _Rows(c, t, k, outcome, value, cost, seconds)
+    return _Rows(c, t, k, outcome, found.value, found.cost, found.seconds)
 
 
 @dataclass(slots=True)
@@ -289,14 +280,6 @@ def counts_of_cells(ledger: Ledger, run: str) -> tuple[Counted, ...]:
         for c, name in enumerate(names)
         if graded[c].any()
     )
-
-
-def _amount_row(row: TrialRow) -> tuple[int, int, int, int, float, float, float]:
-    outcome = int(Outcome.UNGRADED) if row.score is None else int(row.score.outcome)
-    value = math.nan if row.score is None or row.score.value is None else row.score.value
-    cost = math.nan if row.cost_pusd is None else row.cost_pusd / 1e12
-    timing = None if row.reply is None else row.reply.timing
-    return row.c, row.t, row.k, outcome, value, cost, math.nan if timing is None else timing.done_ns / 1e9
 
 
 def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:

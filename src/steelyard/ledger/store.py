@@ -217,9 +217,11 @@ class SqlLedger:
         """(c, t, k, outcome, value) of every judged trial by its newest score, in (c, t, k) order."""
         return self._trials(run).scores(scorer)
 
-    def score_columns(self, run: str, contestants: Sequence[int] = ()) -> ScoreColumns:
+    def score_columns(
+        self, run: str, contestants: Sequence[int] = (), *, amounts: bool = False
+    ) -> ScoreColumns:
         """Every judged trial of these contestants as arrays; see `Ledger`."""
-        return self._trials(run).score_columns(contestants)
+        return self._trials(run).score_columns(contestants, amounts=amounts)
 
     def judge_replies(self, run: str) -> Iterator[tuple[int, int, int, str, Reply]]:
         """(c, t, k, role, reply) of judge calls that no score of their trial has followed yet."""

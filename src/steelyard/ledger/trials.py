@@ -190,8 +190,8 @@ class Trials:
                 explicit = f.column(f"value/{i}")[slot] if mark & fold.EXPLICIT else fold.own_value(outcome)
                 yield cell // f.n_tasks, cell % f.n_tasks, k, outcome, explicit
 
-    def score_columns(self, contestants: Sequence[int]) -> ScoreColumns:
-        """As `scores` by the newest score, of these contestants (none named: all), as arrays."""
+    def score_columns(self, contestants: Sequence[int], *, amounts: bool = False) -> ScoreColumns:
+        """As `scores` by the newest score, of these contestants (none named: all), as arrays; see `Ledger`."""
         # lazy: who writes a run and asks for a few of its trials must stay without NumPy
         import numpy as np
 
@@ -203,18 +203,22 @@ class Trials:
         for c in contestants or range(f.n_contestants):
             slots = inside + c * f.n_tasks
             when, mark, by = self._newest_at(slots, scorers)
-            judged = when > 0
-            mark, outcome = mark[judged], (mark[judged] & fold.OUTCOME) - 1
+            keep = when > 0
+            if amounts:
+                mark[~keep] = 1 + Outcome.UNGRADED
+                keep |= self._at("ended", slots) > 0
+            mark, outcome = mark[keep], (mark[keep] & fold.OUTCOME) - 1
             value = np.array([fold.own_value(o) for o in range(fold.OUTCOME)], np.float64)[outcome]
             for i in scorers:
-                own = ((mark & fold.EXPLICIT) > 0) & (by[judged] == i)
+                own = ((mark & fold.EXPLICIT) > 0) & (by[keep] == i)
                 if own.any():
                     column = f.column(f"value/{i}")
                     kept = np.frombuffer(column, dtype=np.dtype(column.typecode))
-                    value[own] = kept[slots[judged][own]]
+                    value[own] = kept[slots[keep][own]]
             who = np.full(outcome.size, c, np.int32)
-            parts.append((who, tasks[judged].astype(np.int32), repeats[judged].astype(np.int32),
-                          outcome.astype(np.int8), value))  # fmt: skip
+            took = self._amounts(slots[keep]) if amounts else ()
+            parts.append((who, tasks[keep].astype(np.int32), repeats[keep].astype(np.int32),
+                          outcome.astype(np.int8), value, *took))  # fmt: skip
         return ScoreColumns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def sample(
@@ -248,6 +252,15 @@ class Trials:
         picked = picked[np.argsort(picked[:, 1])]
         for start in range(0, len(picked), FIRST * 8):
             yield from self._gather([(s, w) for s, w in picked[start : start + FIRST * 8].tolist()])
+
+    def _amounts(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(dollars, seconds) of trials, NaN where not known: over all attempts of one."""
+        # lazy: as above
+        import numpy as np
+
+        cost, seconds = self._at("cost", slots) / 1e12, self._at("micros", slots) / 1e6
+        unknown = (self._at("unpriced", slots) > 0) | (self._at("attempts", slots) == 0)
+        return np.where(unknown, np.nan, cost), np.where(seconds > 0, seconds, np.nan)
 
     def records(self, numbers: Sequence[int]) -> Iterator[object]:
         """The rows of these numbers (ascending), replies whole."""

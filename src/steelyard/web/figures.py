@@ -101,6 +101,20 @@ def when(at_ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_ns / 1e9)) if at_ns else DASH
 
 
+def between(estimate: Estimate) -> str:
+    """`low – high` of an amount."""
+    i = estimate.interval
+    return f"{i.low:.4g} – {i.high:.4g}" if is_known(i) else DASH
+
+
+def amount(estimate: Estimate) -> str:
+    """Money or time with its interval, or why there is none."""
+    if isinstance(estimate.value, Unknown):
+        return str(estimate.value)
+    reason = why(estimate)
+    return f"{estimate.value:.4g} ({reason or between(estimate)})"
+
+
 def why(value: object) -> str:
     """The reason when a figure is not known, else ""."""
     if isinstance(value, Estimate):

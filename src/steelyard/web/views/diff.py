@@ -13,15 +13,17 @@ import numpy as np
 
 from steelyard.decide.beside import beside
 from steelyard.decide.compare import CompareOptions, Comparison, compare
+from steelyard.decide.spending import Spent
 from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
 from steelyard.ledger.runs import results_of_run
 from steelyard.runner.trials import Filter, TrialView, trial_views
 from steelyard.stats.base import FloatArray, IntArray
+from steelyard.unknown import Unknown
 from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
-from steelyard.web.figures import number, percent, points, span_points
+from steelyard.web.figures import amount, number, percent, points, span_points
 from steelyard.web.tasklist import UP_FRONT, names_of, task_list
 from steelyard.web.views.grid import Cell, Counts, columns_of
 from steelyard.web.views.grid import cell as cell_of
@@ -115,6 +117,7 @@ class DiffPage:
             f"{c.verdict}: {by} points ({span_points(p.difference)}), left {means[0]} %, right {means[1]} %",
             f"{p.wins} wins, {p.losses} losses, {p.ties} ties; p {number(c.p_value)} ({c.p_method})",
             *c.reasons,
+            *(spent_text(what, found) for what, found in c.spending.told),
             *self.notes,
         )
 
@@ -128,6 +131,15 @@ class DiffPage:
                 for r in self.rows
             ),
         )
+
+
+def spent_text(what: str, found: Spent | Unknown) -> str:
+    """A figure of money or time: right against left, and the paired difference."""
+    if isinstance(found, Unknown):
+        return f"{what}: {found}"
+    right, left, apart = (amount(e) for e in (found.contestant, found.baseline, found.difference))
+    lost = f"; not known on {found.left_out} tasks, which are left out" if found.left_out else ""
+    return f"{what}: right {right}, left {left}, difference {apart}{lost}"
 
 
 def build(desk: Desk, ask: Ask) -> DiffPage:
@@ -269,9 +281,14 @@ def _compared(
     def make() -> Comparison:
         left, right = who
         if left.run == right.run:
-            results = results_of_run(desk.ledger, left.run, only=(left.contestant, right.contestant))
+            results = results_of_run(
+                desk.ledger, left.run, amounts=True, only=(left.contestant, right.contestant)
+            )
             return compare(results, left.contestant, CompareOptions()).items[0]
-        both = [results_of_run(desk.ledger, s.run, only=(s.contestant,), qualified=True) for s in who]
+        both = [
+            results_of_run(desk.ledger, s.run, amounts=True, only=(s.contestant,), qualified=True)
+            for s in who
+        ]
         return compare(beside(both[0], both[1], (left.name, right.name)), left.name, CompareOptions()).items[
             0
         ]
