@@ -74,7 +74,7 @@ def test_a_trace_is_shown_from_the_first_answer_on_with_its_images_and_files(tmp
     page = shown(found)
     assert [m.here for m in page.media] == [True, False]
     assert page.said[0].calls == (("paint", '{"x":1}'),)
-    assert page.said[2].n_images == 1
+    assert page.said[2].media == "1 image"
     image, table = (medium(ledger, m) for m in found.media)  # type: ignore[arg-type] # a ledger
     assert image.content.startswith(b"\x89PNG")
     assert (image.media_type, image.sandboxed) == ("image/png", True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 from pathlib import Path
 
 import pytest
 
-from steelyard.contestants.base import Ask
+from steelyard.contestants.base import Answer, Ask
 from steelyard.contestants.recording import Recording
 from steelyard.errors import DataError, Fault
 from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.message import AudioPart, Message, media_of
+from steelyard.schema.trace import Said, decode_trace
 
 ROWS: list[dict[str, object]] = [
     {"task": "sums", "i": 0, "mode": "plain", "big": {"said": "four"}, "small": {"said": "five"}},
@@ -96,3 +99,24 @@ def test_a_cut_gzip_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="not a whole gzip file"):
         answers(path, ["1"], ids="row", fields={"text": "mode"})
+
+
+def test_an_answer_may_be_a_sound_beside_the_recording(tmp_path: Path) -> None:
+    wav = b"RIFF\x04\0\0\0WAVE" + bytes(40_000)
+    (tmp_path / "a.wav").write_bytes(wav)
+    path = write(tmp_path / "r.jsonl", [{"id": "sing", "answer": {"type": "audio", "path": "a.wav"}}])
+
+    async def inside() -> Answer:
+        found = Recording(
+            ContestantSpec(name="r", kind="recording", model="", config={"path": str(path)})
+        )
+        await found.open()
+        try:
+            return await found.answer(Ask((Message("user", "Sing"),), "sing", 0, 0))
+        finally:
+            await found.aclose()
+
+    answer = asyncio.run(inside())
+    asked, said = (e.message for e in decode_trace(answer.trace).events if isinstance(e, Said))
+    assert (asked.content, answer.reply.text) == ("Sing", "")
+    assert media_of(said) == (AudioPart("audio/wav", base64.b64encode(wav).decode()),)

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from steelyard.arena.base import Answer, Medium, Prompt
-from steelyard.arena.media import DATA_URI, files_of, images_of, workspace_of
+from steelyard.arena.media import DATA_URI, files_of, media_in, workspace_of
 from steelyard.errors import DataError, EndedBy, LedgerError
 from steelyard.ledger.base import Ledger, SuiteData, TrialRow
 from steelyard.schema.canon import content_hash
@@ -28,6 +28,9 @@ from steelyard.stats.ratings_votes import relative_difference
 _MEASURED = frozenset(e.value for e in EndedBy if e.is_measurement)
 MOST_TRACE = 8 << 20
 """Bytes of a trace that a battle shows; a longer one is shown by its answer."""
+
+
+UNSHOWN = Medium("the record of this trial", "too long to be shown here")
 
 
 class Answers:
@@ -103,7 +106,10 @@ class Answers:
         text = "" if reply is None else reply.text
         trace = self._trace(row)
         messages = () if trace is None else _of_trace(trace)
-        media = (*images_of(messages), *(() if trace is None else files_of(trace)))
+        media = (UNSHOWN,) if row.trace and trace is None else ()
+        media = (*media, *media_in(messages), *(() if trace is None else files_of(trace)))
+        if len(messages) == 1 and not messages[0].tool_calls and text_of(messages[0]) in ("", text):
+            messages = ()  # an answer with an image or a sound beside it: nothing that led to it is left to show
         media = (*media, *workspace_of(self._ledger, row.changes))
         if trace is not None and trace.submission and trace.submission != text:
             text = trace.submission if not text else f"{text}\n\n{trace.submission}"

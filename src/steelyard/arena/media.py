@@ -1,4 +1,4 @@
-"""What of an answer is not its text: images of its messages, files of its trace, what an agent left in its workspace.
+"""What of an answer is not its text: images and sounds of its messages, files of its trace, what an agent left.
 
 Nothing is rendered here, and nothing that an address names is fetched. Hostile to whoever shows it.
 """
@@ -13,7 +13,7 @@ from steelyard.arena.base import Medium
 from steelyard.errors import DataError, LedgerError
 from steelyard.ledger.base import Ledger
 from steelyard.sandbox.pack import MEDIA_TYPE, Archive, unpack
-from steelyard.schema.message import ImagePart, Message
+from steelyard.schema.message import AudioPart, Message, media_of
 from steelyard.schema.trace import Trace
 
 DATA_URI = re.compile(r"^data:((?:image|audio|video)/[\w.+-]+);base64,([A-Za-z0-9+/=\s]+)$")
@@ -25,17 +25,21 @@ MOST_PREVIEW = 60_000
 ADDRESS = "address, not loaded"
 
 
-def images_of(messages: Iterable[Message]) -> Iterator[Medium]:
-    """The images in the content of messages, numbered; one that an address names is only named."""
-    parts = (p for m in messages if not isinstance(m.content, str) for p in m.content)
-    for n, part in enumerate((p for p in parts if isinstance(p, ImagePart)), 1):
-        inside = DATA_URI.match(part.url)
-        if part.data:
-            yield Medium(f"image {n}", part.media_type or "image/png", part.data)
-        elif inside is not None:
-            yield Medium(f"image {n}", inside[1], inside[2])
-        else:
-            yield Medium(f"image {n}", ADDRESS, preview=part.url)
+def media_in(messages: Iterable[Message]) -> Iterator[Medium]:
+    """The images and sounds in the content of messages, numbered; what an address names is only named."""
+    counts = {"image": 0, "sound": 0}
+    for part in (p for m in messages for p in media_of(m)):
+        word, usual = ("sound", "audio/wav") if isinstance(part, AudioPart) else ("image", "image/png")
+        counts[word] += 1
+        yield named(
+            f"{word} {counts[word]}", part.url or f"data:{part.media_type or usual};base64,{part.data}"
+        )
+
+
+def named(name: str, url: str) -> Medium:
+    """What a `data:` text holds; what an address names is only named."""
+    inside = DATA_URI.match(url)
+    return Medium(name, ADDRESS, preview=url) if inside is None else Medium(name, inside[1], inside[2])
 
 
 def files_of(trace: Trace) -> Iterator[Medium]:

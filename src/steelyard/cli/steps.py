@@ -11,7 +11,7 @@ import json
 import msgspec
 
 from steelyard.cli.out import clean
-from steelyard.schema.message import ImagePart, Message, text_of
+from steelyard.schema.message import Message, media_of, media_words, text_of
 from steelyard.schema.trace import Happened, Said, Trace, decode_trace
 
 MOST = 1200
@@ -60,8 +60,8 @@ def _happened(event: Happened) -> list[str]:
 
 
 def _text(message: Message) -> str:
-    images = 0 if isinstance(message.content, str) else sum(isinstance(p, ImagePart) for p in message.content)
-    return text_of(message) + (f" [{images} image(s)]" if images else "")
+    found = media_words(media_of(message))
+    return text_of(message) + (f" [{found}]" if found else "")
 
 
 def _arguments(text: str) -> str:

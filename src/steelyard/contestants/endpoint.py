@@ -10,9 +10,15 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+import msgspec
+
 from steelyard.contestants.base import Answer, Ask
 from steelyard.errors import PlanError
+from steelyard.schema.canon import canonical
 from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.message import AudioPart, Message, TextPart
+from steelyard.schema.reply import Reply
+from steelyard.schema.trace import Said, Trace
 from steelyard.wire.base import Endpoint, Request
 from steelyard.wire.client import Client
 
@@ -87,12 +93,23 @@ class EndpointContestant:
             seed=ask.seed if spec.sampling.send_seed else None,
             stream=spec.stream,
         )
-        return Answer(await self._client.complete(request))
+        reply = await self._client.complete(request)
+        if reply.audio is None:
+            return Answer(reply)
+        return Answer(msgspec.structs.replace(reply, audio=None), trace=_aloud(ask, reply, reply.audio))
 
     async def aclose(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def _aloud(ask: Ask, reply: Reply, sound: AudioPart) -> bytes:
+    """The trace of a reply that was spoken: a sound is too large for the trial's row."""
+    words = (TextPart(reply.text),) if reply.text else ()
+    said = Message("assistant", (*words, sound), reply.tool_calls, reasoning=reply.reasoning)
+    events = (*map(Said, ask.messages), Said(said, usage=reply.usage, model=reply.model))
+    return canonical(Trace(events, source="endpoint"))
 
 
 def make(spec: ContestantSpec, environ: Mapping[str, str]) -> EndpointContestant:

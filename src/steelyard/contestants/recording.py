@@ -4,8 +4,9 @@ Reads JSONL and CSV, each also `.gz`. `fields` maps `id`, `trial`, `text`, `inpu
 (dollars), `seconds` to columns; a dot goes into nested objects (`model_a.solution`); several columns for `id` are
 joined with ":", as in a suite. `where` keeps only the rows that hold these values. `ids: row` numbers the rows that
 are kept from 1, as a suite without ids does: for a file that holds the tasks, too. Only where each row begins is kept
-in memory. Repeats count from 0, or from 1 when no row says 0. A task without a row is not
-a wrong answer: it is parked as ungraded (`not_recorded`).
+in memory. Repeats count from 0, or from 1 when no row says 0. An answer that is an image or a sound is `{"type":
+"audio", "path": FILE}`, beside the recording. A task without a row is not a wrong answer: it is parked as ungraded
+(`not_recorded`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ from typing import IO
 from steelyard.contestants.base import Answer, Ask
 from steelyard.contestants.figures import count_of, number_of, pusd_of, writable
 from steelyard.errors import DataError, EndedBy, Fault
+from steelyard.ledger.importers.media import parts_of
+from steelyard.schema.canon import canonical
 from steelyard.schema.contestant import ContestantSpec
+from steelyard.schema.message import Message, text_of
 from steelyard.schema.reply import Reply, Timing, Usage
+from steelyard.schema.trace import Said, Trace
 
 GUESSES: Mapping[str, tuple[str, ...]] = {
     "id": ("task_id", "id", "task", "doc_id", "name"),
@@ -228,16 +233,21 @@ class Recording:
             raise Fault(
                 "the recorded answer is empty", ended_by=EndedBy.OPERATOR, kind="not_recorded", paid=False
             )
+        parts = parts_of(text, self._path.parent, f"the recorded answer to {ask.task_id!r}")
+        said = Message("assistant", parts) if parts else None
         seconds = number_of(self._at(row, "seconds"))
         if seconds is not None and seconds > MOST_SECONDS:
             seconds = None
         reply = Reply(
-            text=text if isinstance(text, str) else json.dumps(text),
+            text=text_of(said) if said is not None else text if isinstance(text, str) else json.dumps(text),
             usage=Usage(count_of(self._at(row, "input_tokens")), count_of(self._at(row, "output_tokens"))),
             timing=None if seconds is None else Timing(int(seconds * 1e9), int(seconds * 1e9)),
             model=self.spec.model,
         )
-        return Answer(writable(reply), cost_pusd=pusd_of(self._at(row, "cost")))
+        # an image or a sound is too large for the trial's row: it is kept with its trace
+        events = (*map(Said, ask.messages), Said(said)) if said is not None else ()
+        trace = canonical(Trace(events, source="recording")) if events else b""
+        return Answer(writable(reply), trace=trace, cost_pusd=pusd_of(self._at(row, "cost")))
 
     def _at(self, row: object, field: str) -> object:
         return dig(row, self._fields[field]) if field in self._fields else None

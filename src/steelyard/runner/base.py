@@ -143,11 +143,11 @@ class RunOutcome:
 def input_bound(ask: Ask, context_tokens: int | None) -> int | Unknown:
     """Upper bound of the input tokens of a call: bytes of all text (a token is at least a byte) and a margin.
 
-    The margin (16 a message, 64 a call) covers role markers and templates. Images have
-    no such bound: with them the contestant's `context_tokens` is used, and Unknown without.
+    The margin (16 a message, 64 a call) covers role markers and templates. Images and sounds
+    have no such bound: with them the contestant's `context_tokens` is used, and Unknown without.
     """
     total = 64
-    images = False
+    media = False
     for m in ask.messages:
         total += 16
         if isinstance(m.content, str):
@@ -157,15 +157,15 @@ def input_bound(ask: Ask, context_tokens: int | None) -> int | Unknown:
                 if hasattr(part, "text"):
                     total += len(part.text.encode())
                 else:
-                    images = True
+                    media = True
         total += len(m.reasoning.encode()) + len(m.reasoning_opaque)
         for call in m.tool_calls:
             total += len(call.arguments.encode()) + len(call.name) + 32
     for tool in ask.tools:
         total += 64 + len(repr(tool.parameters).encode()) + len(tool.description.encode()) + len(tool.name)
-    if images:
+    if media:
         return (
-            Unknown("images have no token bound; set context_tokens")
+            Unknown("images and sounds have no token bound; set context_tokens")
             if context_tokens is None
             else context_tokens
         )

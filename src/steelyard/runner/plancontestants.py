@@ -26,7 +26,7 @@ SAMPLING_KEYS = (
 PROMPT_KEYS = ("name", "system", "template", "few_shot")
 PRICE_KEYS = (
     "input", "output", "cached_input", "cache_write", "per_call", "date", "source", "tier", "above_tokens",
-    "above_input", "above_output",
+    "above_input", "above_output", "audio_input", "audio_output",
 )  # fmt: skip
 ENDPOINT_KEYS = ("base_url", "dialect", "key_env", "headers", "verify_tls", "context_tokens")
 OTHER_KEYS = (
@@ -378,4 +378,6 @@ def _price(keys: Mapping[str, Doc], kind: Kind) -> Price | None:
         above_tokens=p["above_tokens"].integer(0) if "above_tokens" in p else 0,
         above_input=optional("above_input"),
         above_output=optional("above_output"),
+        audio_input=optional("audio_input"),
+        audio_output=optional("audio_output"),
     )

@@ -14,7 +14,7 @@ from steelyard.ledger.base import Ledger, TrialRow
 from steelyard.runner.base import Prepared, prepared
 from steelyard.runner.prepare import Renderer
 from steelyard.sandbox.pack import unpack
-from steelyard.schema.message import text_of
+from steelyard.schema.message import Message, media_of, media_words, text_of
 from steelyard.schema.record import Result
 from steelyard.schema.score import Outcome
 from steelyard.schema.trace import Happened, decode_trace
@@ -156,7 +156,12 @@ def _asked(render: Renderer, s: int, i: int, row: TrialRow) -> tuple[tuple[str, 
         shown = render(s, i, row.c, row.seed)
     except DataError as e:
         return (("", f"(cannot be shown as it was sent: {e})"),)
-    return tuple((m.role, text_of(m)) for m in shown.messages)
+    return tuple((m.role, _said(m)) for m in shown.messages)
+
+
+def _said(message: Message) -> str:
+    found = media_words(media_of(message))
+    return text_of(message) + (f" [{found}]" if found else "")
 
 
 def newest_answers(ledger: Ledger, run: str, most: int, look_back: int = 2000) -> list[str]:

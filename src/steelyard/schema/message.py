@@ -1,4 +1,4 @@
-"""Messages as every dialect can say them: text, images, tool calls, reasoning."""
+"""Messages as every dialect can say them: text, images, sounds, tool calls, reasoning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ class ImagePart(Struct, frozen=True, tag="image", tag_field="type", omit_default
     url: str = ""
 
 
-Part = TextPart | ImagePart
+class AudioPart(Struct, frozen=True, tag="audio", tag_field="type", omit_defaults=True):
+    """A sound: `data` is base64 of the bytes of `media_type`. `url` is a file's path in a suite that is not loaded yet:
+    no dialect takes a sound by address."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+
+
+Part = TextPart | ImagePart | AudioPart
 
 
 class ToolCall(Struct, frozen=True):
@@ -58,8 +67,22 @@ class Message(Struct, frozen=True, omit_defaults=True):
     reasoning_opaque: str = ""
 
 
+def media_of(message: Message) -> tuple[ImagePart | AudioPart, ...]:
+    """The images and sounds of a message."""
+    if isinstance(message.content, str):
+        return ()
+    return tuple(p for p in message.content if not isinstance(p, TextPart))
+
+
+def media_words(parts: tuple[ImagePart | AudioPart, ...]) -> str:
+    """How many images and sounds there are, in words: "2 images, 1 sound"; "" for none."""
+    sounds = sum(isinstance(p, AudioPart) for p in parts)
+    counts = ((len(parts) - sounds, "image"), (sounds, "sound"))
+    return ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n)
+
+
 def text_of(message: Message) -> str:
-    """The text of a message, images left out."""
+    """The text of a message, images and sounds left out."""
     if isinstance(message.content, str):
         return message.content
     return "".join(p.text for p in message.content if isinstance(p, TextPart))

@@ -6,15 +6,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-from steelyard.schema.message import ToolCall
+from steelyard.schema.message import AudioPart, ToolCall
 
 FinishReason = Literal["stop", "length", "tool_calls", "refusal", "content_filter", "other"]
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Token counts as the provider reported them; None means not reported, never zero.
+    """Token counts as the provider reported them; None means not reported, never zero (of sound: none, or not reported).
 
-    `input_tokens` and `output_tokens` are totals; cached, cache-write and reasoning are parts of them
+    `input_tokens` and `output_tokens` are totals; cached, cache-write, reasoning and audio are parts of them
     (Anthropic reports input without the cached parts: its dialect adds them up).
     """
 
@@ -23,6 +23,8 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     cached_input_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
 
 
 class TokenLogprob(Struct, frozen=True, array_like=True):
@@ -49,7 +51,10 @@ class Timing(Struct, frozen=True, array_like=True):
 
 
 class Reply(Struct, frozen=True, omit_defaults=True):
-    """One reply. `refusal` is the provider's explicit refusal text; `model` what the provider says answered."""
+    """One reply. `refusal` is the provider's explicit refusal text; `model` what the provider says answered.
+
+    `audio` is what it said aloud, `text` its transcript then; a contestant moves it into the trial's trace.
+    """
 
     text: str = ""
     finish: FinishReason = "stop"
@@ -65,3 +70,4 @@ class Reply(Struct, frozen=True, omit_defaults=True):
     timing: Timing | None = None
     system_fingerprint: str = ""
     reported_cost_pusd: int | None = None
+    audio: AudioPart | None = None

@@ -15,7 +15,7 @@ import msgspec
 from steelyard.errors import DataError
 from steelyard.schema.contestant import Prompt
 from steelyard.schema.task import SuiteHeader, Task
-from steelyard.tasks import images, lines
+from steelyard.tasks import lines, media
 from steelyard.tasks.ids import SeenIds
 from steelyard.tasks.options import LoadOptions, options_of
 from steelyard.tasks.packed import unpack
@@ -209,7 +209,7 @@ class _Loading:
         self.without_target: int | None = None
         self.columns: set[str] | None = None
         self.conditions: set[str] | None = None
-        self.digests: dict[str, str] = {}
+        self.digests: dict[media.Named, str] = {}
         self.work: Work | None = None
 
     def fill(self, store: Store, rows: Rows) -> Suite:
@@ -287,8 +287,8 @@ class _Loading:
         if not self.seen.add(task.id):
             self._check_twice(suite, task, line)
         self.version.add(task)
-        for name in (*task.images, *images.files_in(task)):
-            self.version.add_file(self._image(suite, name, f"{self.shown}:{line}"))
+        for named in media.files_in(task):
+            self.version.add_file(self._medium(suite, named, f"{self.shown}:{line}"))
         suite.held_out.append(task.split == "held_out")
         self.clustered = self.clustered or bool(task.cluster)
         if self.without_target is None and not task.target:
@@ -312,10 +312,10 @@ class _Loading:
                     else "rename one, or map `id` to another column",
                 )
 
-    def _image(self, suite: Suite, name: str, where: str) -> str:
-        if name not in self.digests:
-            self.digests[name] = images.digest(suite.folder, name, suite.options, where)
-        return self.digests[name]
+    def _medium(self, suite: Suite, named: media.Named, where: str) -> str:
+        if named not in self.digests:
+            self.digests[named] = media.digest(suite.folder, named, suite.options, where)
+        return self.digests[named]
 
     def _check_columns(self, reader: RowReader) -> None:
         for role, column in reader.options.fields.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from steelyard.schema.message import ImagePart, Message, Part, Role, TextPart, ToolCall, ToolSpec
+from steelyard.schema.message import AudioPart, ImagePart, Message, Part, Role, TextPart, ToolCall, ToolSpec
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -86,8 +86,29 @@ def _part(value: object, path: str) -> Part:
             return ImagePart(url=url)
         if isinstance(data, str) and data:
             return ImagePart(media_type=str(known.get("media_type") or "image/png"), data=data)
-    wanted = "{type: text, text: ...}, {type: image, path: FILE} or {type: image_url, image_url: ...}"
+    if kind in ("audio", "input_audio"):
+        found = _sound(value, kind)
+        if found is not None:
+            return found
+    wanted = (
+        "{type: text, text: ...}, {type: image, path: FILE}, {type: image_url, image_url: ...}, "
+        "{type: audio, path: FILE} or {type: input_audio, input_audio: {data, format}}"
+    )
     raise BadMessage(path, wanted, value)
+
+
+def _sound(value: dict[object, object], kind: str) -> AudioPart | None:
+    """A sound by its path, as a `data:` text, or as OpenAI writes it; None when it is none of them."""
+    source = value.get(kind, value.get("source"))
+    known = source if isinstance(source, dict) else value
+    url = source if isinstance(source, str) else known.get("path") or known.get("url")
+    data = known.get("data")
+    if isinstance(url, str) and url:
+        return AudioPart(url=url)
+    if isinstance(data, str) and data:
+        form = str(known.get("format") or "wav")
+        return AudioPart(media_type=str(known.get("media_type") or f"audio/{form}"), data=data)
+    return None
 
 
 def _call(value: object, path: str) -> ToolCall:

@@ -29,7 +29,7 @@ class LoadOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     keeps it. `ids` is `row` (1, 2, ...) or `hash` (of the row's content, stable when rows are added) for tasks
     without an id. `target_index` 0 or 1 says that a whole-number target counts choices from there.
     `choice_separator` splits a text of choices. `few_shot` names a file of examples. `repos` is a
-    folder of clones, and says that the file holds SWE-bench instances. `images` and files are looked
+    folder of clones, and says that the file holds SWE-bench instances. Images, sounds and files are looked
     up below the suite's folder unless `allow_outside`. Limits are bytes.
     """
 
@@ -46,6 +46,7 @@ class LoadOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     repos: str = ""
     allow_outside: bool = False
     image_bytes: int = 20 * 2**20
+    audio_bytes: int = 20 * 2**20
     row_bytes: int = 64 * 2**20
     unpacked_bytes: int = 8 * 2**30
 

@@ -1,4 +1,4 @@
-"""A task to the messages that a contestant sees: template, few-shot, choices in a drawn order, images.
+"""A task to the messages that a contestant sees: template, few-shot, choices in a drawn order, images, sounds.
 
 Everything random comes from `seed` and the task's index, so the same trial is always shown the same way. What is
 rendered holds the target of no task but the few-shot examples.
@@ -13,12 +13,12 @@ import msgspec
 from steelyard.errors import DataError
 from steelyard.ledger.base import SuiteData
 from steelyard.schema.contestant import Prompt
-from steelyard.schema.message import ImagePart, Message, Part, TextPart, text_of
+from steelyard.schema.message import AudioPart, ImagePart, Message, Part, TextPart, media_of, text_of
 from steelyard.schema.task import Task
 from steelyard.tasks import template
 from steelyard.tasks.base import Examples, Rendered
 from steelyard.tasks.choices import LETTERS, Mix, listed, right_index, shown_order
-from steelyard.tasks.images import files_in, filled, image_part
+from steelyard.tasks.media import Named, filled, part_of
 from steelyard.tasks.options import LoadOptions
 from steelyard.tasks.suite import Suite
 from steelyard.tasks.version import normal
@@ -101,26 +101,27 @@ def _turns(
     return (*before, last, *after[1:]), order
 
 
-def image_parts(suite: SuiteData, task: Task) -> list[ImagePart]:
+def image_parts(suite: SuiteData, task: Task) -> list[ImagePart | AudioPart]:
     """The task's images. A suite from a file reads them beside it; any other must hold them as `data:` texts."""
-    return [_image(suite, task, name) for name in task.images]
+    return [_part(suite, task, Named(name)) for name in task.images]
 
 
-def _image(suite: SuiteData, task: Task, name: str) -> ImagePart:
+def _part(suite: SuiteData, task: Task, named: Named) -> ImagePart | AudioPart:
     where = f"{suite.header.name}, task {task.id}"
     folder = suite.folder if isinstance(suite, Suite) else Path()
     options = suite.options if isinstance(suite, Suite) else LoadOptions()
-    return image_part(folder, name, options, where)
+    return part_of(folder, named, options, where)
 
 
 def with_images(suite: SuiteData, task: Task) -> Task:
-    """The task with its images in it (`images` as `data:` texts): it can be shown wherever it is kept."""
-    if not isinstance(task.input, str) and files_in(task):
-        task = msgspec.structs.replace(task, input=filled(task.input, lambda name: _image(suite, task, name)))
+    """The task with its images and sounds in it (`images` as `data:` texts): it can be shown wherever it is kept."""
+    if not isinstance(task.input, str) and any(media_of(m) for m in task.input):
+        task = msgspec.structs.replace(
+            task, input=filled(task.input, lambda named: _part(suite, task, named))
+        )
     if not task.images:
         return task
-    parts = image_parts(suite, task)
-    held = tuple(p.url or f"data:{p.media_type};base64,{p.data}" for p in parts)
+    held = tuple(p.url or f"data:{p.media_type};base64,{p.data}" for p in image_parts(suite, task))
     return msgspec.structs.replace(task, images=held)
 
 

@@ -1,9 +1,10 @@
 """A suite's version: the content hash over all of its tasks, both splits, in order.
 
-SHA-256 over, for each task, the canonical JSON of its normal form and a line feed; then, for each image, the SHA-256
-of its bytes; then the version of the few-shot file when there is one. Order counts, because runs name tasks by index.
-Neither the file's format nor how a row is written counts: CSV, JSONL and Parquet of the same content agree. To that
-end the normal form writes scalar `fields` as text and drops empty ones, since a CSV cell cannot say more.
+SHA-256 over, for each task, the canonical JSON of its normal form and a line feed; then, for each image and sound,
+the SHA-256 of its bytes; then the version of the few-shot file when there is one. Order counts, because runs name
+tasks by index. Neither the file's format nor how a row is written counts: CSV, JSONL and Parquet of the same
+content agree. To that end the normal form writes scalar `fields` as text and drops empty ones, since a CSV cell
+cannot say more.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from steelyard.schema.message import ImagePart, Message, TextPart, ToolCall, text_of
+from steelyard.schema.message import Message, TextPart, ToolCall, text_of
 from steelyard.schema.reply import Reply, Usage
 from steelyard.wire.base import Request
 
@@ -82,5 +82,5 @@ def reply_of(request: Request, step: Step, n: int, model: str) -> Reply:
 
 def _size(m: Message) -> int:
     parts = (TextPart(m.content),) if isinstance(m.content, str) else m.content
-    texts = sum(400 if isinstance(p, ImagePart) else len(p.text) for p in parts)
+    texts = sum(len(p.text) if isinstance(p, TextPart) else 400 for p in parts)
     return texts + sum(len(c.arguments) + len(c.name) for c in m.tool_calls)

@@ -16,11 +16,11 @@ from typing import Literal
 from markdown_it import MarkdownIt
 
 from steelyard.arena.base import Answer, Medium, Prompt
-from steelyard.arena.media import images_of
+from steelyard.arena.media import media_in, named
 from steelyard.errors import DataError
 from steelyard.ledger.base import Ledger
 from steelyard.sandbox.pack import unpack
-from steelyard.schema.message import ImagePart, Message, TextPart, text_of
+from steelyard.schema.message import Message, media_of, media_words, text_of
 from steelyard.web.base import Body
 
 Form = Literal["plain", "markdown", "html", "svg"]
@@ -40,13 +40,13 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message of a trace: who, its text, the tools that it called, how many images it has."""
+    """One message of a trace: who, its text, the tools that it called, how many images and sounds it has, in words."""
 
     role: str
     text: str
     calls: tuple[tuple[str, str], ...]
     reasoning: str
-    n_images: int
+    media: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,6 @@ class Asked:
 
     said: tuple[Said, ...]
     options: tuple[str, ...]
-    n_images: int
     media: tuple[File, ...]
 
 
@@ -100,26 +99,24 @@ def shown(answer: Answer) -> Shown:
 def asked(prompt: Prompt) -> Asked:
     """A task as a page shows it."""
     said = tuple(map(_said, prompt.messages))
-    return Asked(said, prompt.options, len(prompt.images), _files(asked_media(prompt)))
+    return Asked(said, prompt.options, _files(asked_media(prompt)))
 
 
 def asked_media(prompt: Prompt) -> tuple[Medium, ...]:
-    """The images in what was asked."""
-    return tuple(images_of(prompt.messages))
+    """The images and sounds in what was asked: those of the task, and those in its messages."""
+    own = (named(f"image {n} of the task", url) for n, url in enumerate(prompt.images, 1))
+    return (*own, *media_in(prompt.messages))
 
 
 def _files(media: tuple[Medium, ...]) -> tuple[File, ...]:
     return tuple(
-        File(n, m.name, m.media_type, _in_place(m.media_type), bool(m.data or m.digest), m.preview, m.gone)
+        File(n, m.name, m.media_type, in_place(m.media_type), bool(m.data or m.digest), m.preview, m.gone)
         for n, m in enumerate(media)
     )
 
 
 def _said(m: Message) -> Said:
-    images = 0 if isinstance(m.content, str) else sum(isinstance(p, ImagePart) for p in m.content)
-    if not isinstance(m.content, str) and not any(isinstance(p, TextPart) for p in m.content):
-        return Said(m.role, "", _calls(m), m.reasoning, images)
-    return Said(m.role, text_of(m), _calls(m), m.reasoning, images)
+    return Said(m.role, text_of(m), _calls(m), m.reasoning, media_words(media_of(m)))
 
 
 def _calls(m: Message) -> tuple[tuple[str, str], ...]:
@@ -162,7 +159,8 @@ def whole(text: str) -> Body:
 _PLACES = re.compile(r"(image/(png|jpeg|gif|webp|svg\+xml|bmp|avif)|audio/[\w.+-]+|video/(mp4|webm|ogg))")
 
 
-def _in_place(media_type: str) -> bool:
+def in_place(media_type: str) -> bool:
+    """Whether a browser may show this kind in its place on a page."""
     return _PLACES.fullmatch(media_type) is not None
 
 
@@ -179,7 +177,7 @@ def medium(ledger: Ledger, found: Medium) -> Body:
             raise DataError(f"{found.name}: not base64", got=str(e)) from e
     if not (found.data or found.digest):
         raise DataError(f"{found.name}: there are no bytes of it here", got=found.media_type)
-    if _in_place(found.media_type):
+    if in_place(found.media_type):
         return Body(content, found.media_type, sandboxed=True)
     return Body(content, "application/octet-stream", sandboxed=True, filename=found.name)
 

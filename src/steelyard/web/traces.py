@@ -5,7 +5,10 @@ A trial without a recorded trace (one question, one answer) is shown as the conv
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,14 +16,17 @@ from functools import lru_cache
 from steelyard.errors import DataError
 from steelyard.ledger.base import Ledger, RunInfo, TrialRow
 from steelyard.runner.prepare import Renderer
-from steelyard.schema.message import ImagePart, Message, TextPart
+from steelyard.schema.message import AudioPart, Message, TextPart, media_of
 from steelyard.schema.reply import Reply, Usage
 from steelyard.schema.trace import Event, Happened, Said, Trace
 from steelyard.web.desk import Desk
-from steelyard.web.tracefile import Long, Read, Skeleton, skeleton
+from steelyard.web.tracefile import Long, Read, Skeleton, decoded, skeleton
 
 CUT = 6_000
 """Characters of one text on a page; the rest is read in parts."""
+MOST_MEDIUM = 32 << 20
+"""Bytes of base64 of an image or a sound that a page shows."""
+DATA = re.compile(r"data:((?:image|audio)/[\w.+-]+);base64,")
 BARS = 240
 """Bars of a timeline at most."""
 
@@ -44,6 +50,16 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Medium:
+    """An image or a sound of an event. `there` is False when only an address is known, which is not loaded."""
+
+    n: int
+    name: str
+    kind: str
+    there: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One event. `kind` is a role, or `event`; `label` the tool or the event's kind; times in seconds."""
 
@@ -53,7 +69,7 @@ class Step:
     text: Shown
     reasoning: Shown
     calls: tuple[Call, ...]
-    images: int
+    media: tuple[Medium, ...]
     error: str
     data: Shown
     at: float | None
@@ -149,27 +165,59 @@ def _step(source: Source, n: int, event: Event, begun: int) -> Step:
     if isinstance(event, Happened):
         data = json.dumps(event.data, ensure_ascii=False, indent=1) if event.data else ""
         return Step(
-            n, "event", event.kind, _shown(source, f"{n}.detail", event.detail), Shown(""), (), 0, "",
+            n, "event", event.kind, _shown(source, f"{n}.detail", event.detail), Shown(""), (), (), "",
             _shown(source, f"{n}.data", data), at, None, None, "", event.kind == "flag",
         )  # fmt: skip
     m = event.message
-    text, images = _text(m)
     calls = tuple(
         Call(c.id, c.name, _shown(source, f"{n}.call{i}", _indented(c.arguments)))
         for i, c in enumerate(m.tool_calls)
     )
     seconds = None if event.duration_ns is None else event.duration_ns / 1e9
     return Step(
-        n, m.role, m.name, _shown(source, f"{n}.text", text), _shown(source, f"{n}.reasoning", m.reasoning), calls,
-        images, event.error, Shown(""), at, seconds, event.usage, event.model, bool(event.error),
+        n, m.role, m.name, _shown(source, f"{n}.text", _text(m)), _shown(source, f"{n}.reasoning", m.reasoning), calls,
+        _media(m), event.error, Shown(""), at, seconds, event.usage, event.model, bool(event.error),
     )  # fmt: skip
 
 
-def _text(message: Message) -> tuple[str, int]:
+def _text(message: Message) -> str:
     if isinstance(message.content, str):
-        return message.content, 0
-    texts = [p.text for p in message.content if isinstance(p, TextPart)]
-    return "\n".join(texts), sum(isinstance(p, ImagePart) for p in message.content)
+        return message.content
+    return "\n".join(p.text for p in message.content if isinstance(p, TextPart))
+
+
+def _media(message: Message) -> tuple[Medium, ...]:
+    out = []
+    for n, part in enumerate(media_of(message)):
+        word, usual = ("sound", "audio/wav") if isinstance(part, AudioPart) else ("image", "image/png")
+        inside = DATA.match(part.url)
+        there = bool(part.data) or inside is not None
+        kind = (inside[1] if inside else part.media_type or usual) if there else part.url
+        out.append(Medium(n, f"{word} {n + 1}", kind, there))
+    return tuple(out)
+
+
+def medium_of(source: Source, event: int, number: int) -> tuple[str, bytes]:
+    """(media type, bytes) of an image or a sound of an event. Raises DataError."""
+    events = source.skeleton.trace.events
+    found = events[event] if event < len(events) else None
+    media = media_of(found.message) if isinstance(found, Said) else ()
+    if number >= len(media):
+        raise DataError("no such image or sound here", got=f"?n={event}&part={number}")
+    listed = _media(found.message)[number] if isinstance(found, Said) else None
+    head, long = source.skeleton.split(media[number].data or media[number].url)
+    if listed is None or not listed.there:
+        raise DataError("an address, which is not loaded", got=head[:200])
+    if long is not None and source.read is not None:
+        if long.stop - long.start > MOST_MEDIUM:
+            raise DataError(
+                "too large for a page", wanted=f"up to {MOST_MEDIUM} bytes", got=str(long.stop - long.start)
+            )
+        head = decoded(source.read(long.start, long.stop))
+    try:
+        return listed.kind, base64.b64decode(head.partition(";base64,")[2] or head)
+    except (binascii.Error, ValueError) as e:
+        raise DataError(f"{listed.name} is not base64", got=str(e)) from e
 
 
 def _indented(arguments: str) -> str:
@@ -208,7 +256,7 @@ def rest_of(source: Source, name: str) -> tuple[Long | None, str]:
         return None, event.message.reasoning
     if what.startswith("call") and what[4:].isdigit() and int(what[4:]) < len(event.message.tool_calls):
         return None, event.message.tool_calls[int(what[4:])].arguments
-    return None, _text(event.message)[0]
+    return None, _text(event.message)
 
 
 def timeline(trace: Trace) -> tuple[Bar, ...]:
@@ -237,4 +285,4 @@ def texts_of(event: Event) -> Sequence[str]:
         return (event.kind, event.detail, json.dumps(event.data, ensure_ascii=False))
     m = event.message
     calls = [x for c in m.tool_calls for x in (c.name, c.arguments)]
-    return (_text(m)[0], m.name, m.reasoning, event.error, *calls)
+    return (_text(m), m.name, m.reasoning, event.error, *calls)

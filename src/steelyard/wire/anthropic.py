@@ -9,7 +9,7 @@ given by `sampling.extra`. Usage: Anthropic's input leaves cached tokens out, so
 from __future__ import annotations
 
 from steelyard.errors import Fault
-from steelyard.schema.message import ImagePart, Message, Part, TextPart, ToolCall
+from steelyard.schema.message import AudioPart, ImagePart, Message, Part, TextPart, ToolCall
 from steelyard.schema.reply import FinishReason, Reply, Usage
 from steelyard.wire.base import HttpRequest, ReplyParser, Request
 from steelyard.wire.body import BodyParser
@@ -235,7 +235,14 @@ def usage_of(usage: Json) -> Usage:
 def _blocks(content: str | tuple[Part, ...]) -> list[Json]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
-    return [_image(p) if isinstance(p, ImagePart) else _text(p) for p in content]
+    if any(isinstance(p, AudioPart) for p in content):
+        raise fault(
+            "unsupported",
+            "anthropic-messages takes no sound; ask a contestant of another dialect, or give it the transcript",
+        )
+    return [
+        _image(p) if isinstance(p, ImagePart) else _text(p) for p in content if not isinstance(p, AudioPart)
+    ]
 
 
 def _text(part: TextPart) -> Json:

@@ -1,17 +1,18 @@
 """The `openai-chat` dialect, client side: OpenAI chat completions and every compatible endpoint. No I/O.
 
-Not covered: audio, predicted outputs, more than one choice (only the first is read). Reasoning text is sent back
+Not covered: predicted outputs, more than one choice (only the first is read). Reasoning text is sent back
 only with a turn that called tools (providers refuse or ignore it elsewhere). `max_tokens` is called
 `max_completion_tokens` for OpenAI's reasoning models. A value of None in `sampling.extra` takes a field out.
 """
 
 from __future__ import annotations
 
-from steelyard.schema.message import ImagePart, Message, TextPart, ToolCall
+from steelyard.schema.message import AudioPart, Message, Part, TextPart, ToolCall
 from steelyard.schema.reply import FinishReason, Reply, TokenLogprob, Usage
 from steelyard.wire.base import HttpRequest, ReplyParser, Request
 from steelyard.wire.body import BodyParser
 from steelyard.wire.faults import fault
+from steelyard.wire.media import input_audio, spoken
 from steelyard.wire.values import (
     JSON_HEADERS,
     Json,
@@ -130,6 +131,7 @@ class _Parts:
 
     __slots__ = (
         "_by_index",
+        "audio",
         "calls",
         "details",
         "fingerprint",
@@ -144,6 +146,7 @@ class _Parts:
     def __init__(self) -> None:
         self.text: list[str] = []
         self.refusal: list[str] = []
+        self.audio: list[str] = []
         self.reasoning: list[str] = []
         self.details: list[Json] = []
         self.calls: list[list[str]] = []  # id, name, arguments
@@ -159,26 +162,34 @@ class _Parts:
 
     def add_message(self, message: Json) -> bool:
         """A message, or a delta, which has the same shape. True when it carried content."""
-        before = len(self.text) + len(self.refusal) + len(self.reasoning)
+        before = self._size()
         content = message.get("content")
         if isinstance(content, str):
             if content:
                 self.text.append(content)
         elif content is not None:
             self._content_parts(items(content))
+        aloud = obj(message.get("audio"))
+        if transcript := text(aloud.get("transcript")):
+            self.text.append(transcript)
+        if piece := text(aloud.get("data")):
+            self.audio.append(piece)
         if refusal := text(message.get("refusal")):
             self.refusal.append(refusal)
         if thought := text(message.get("reasoning_content")) or text(message.get("reasoning")):
             self.reasoning.append(thought)
         for detail in items(message.get("reasoning_details")):
             self._detail(obj(detail))
-        found = len(self.text) + len(self.refusal) + len(self.reasoning) > before
+        found = self._size() > before
         for call in items(message.get("tool_calls")):
             found |= self._call(obj(call))
         legacy = message.get("function_call")
         if isinstance(legacy, dict):
             found |= self._call({"index": 0, "function": legacy})
         return found
+
+    def _size(self) -> int:
+        return len(self.text) + len(self.refusal) + len(self.reasoning) + len(self.audio)
 
     def _content_parts(self, parts: list[object]) -> None:
         """Content as an array of parts, some of which may be thoughts (Mistral)."""
@@ -254,6 +265,7 @@ class _Parts:
             logprobs=tuple(self.logprobs),
             system_fingerprint=whole(self.fingerprint),
             reported_cost_pusd=pusd(usage.get("cost")),
+            audio=spoken(self.audio) if self.audio else None,
         )
 
 
@@ -325,6 +337,8 @@ def usage_of(usage: Json) -> Usage:
         cached_input_tokens=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
         cache_write_tokens=count(more.get("cache_write_tokens")),
         reasoning_tokens=thought,
+        audio_input_tokens=count(more.get("audio_tokens")) or None,
+        audio_output_tokens=count(details.get("audio_tokens")) or None,
     )
 
 
@@ -332,9 +346,11 @@ def _logprobs(choice: Json) -> list[TokenLogprob]:
     return [p for p in map(token_logprob, items(obj(choice.get("logprobs")).get("content"))) if p is not None]
 
 
-def _part(part: TextPart | ImagePart) -> Json:
+def _part(part: Part) -> Json:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
+    if isinstance(part, AudioPart):
+        return input_audio(part)
     return {"type": "image_url", "image_url": {"url": image_url(part)}}
 
 

@@ -22,6 +22,7 @@ from steelyard.wire.asked import (
     whole_number,
 )
 from steelyard.wire.base import Delta, Request
+from steelyard.wire.media import audio_of
 from steelyard.wire.sse import event
 from steelyard.wire.values import (
     Json,
@@ -199,7 +200,10 @@ def _part(part: Json, at: str) -> Part:
     if kind == "image_url":
         source = part.get("image_url")
         return image_of(whole(text(source) or text(obj(source).get("url"))))
-    raise bad(f"{at}: wanted a part of type text or image_url, got {raw_json(kind)[:60]}")
+    if kind == "input_audio":
+        source = obj(part.get("input_audio"))
+        return audio_of(whole(text(source.get("data"))), whole(text(source.get("format"))))
+    raise bad(f"{at}: wanted a part of type text, image_url or input_audio, got {raw_json(kind)[:60]}")
 
 
 def _message(m: Json, i: int) -> Message:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from steelyard.errors import Fault
-from steelyard.schema.message import ImagePart, Message
+from steelyard.schema.message import AudioPart, ImagePart, Message
 from steelyard.schema.reply import Reply
 from steelyard.wire.base import Endpoint, Request
 
@@ -119,4 +119,6 @@ def _part(part: object) -> dict[str, object]:
         if part.url:
             return {"type": "uri", "modality": "image", "uri": part.url}
         return {"type": "blob", "modality": "image", "mime_type": part.media_type, "content": part.data}
+    if isinstance(part, AudioPart):
+        return {"type": "blob", "modality": "audio", "mime_type": part.media_type, "content": part.data}
     return {"type": "text", "content": getattr(part, "text", "")}

@@ -7,11 +7,12 @@ models and goes back with the next turn. A seed is not sent, because the dialect
 
 from __future__ import annotations
 
-from steelyard.schema.message import ImagePart, Message, TextPart, ToolCall
+from steelyard.schema.message import AudioPart, Message, Part, TextPart, ToolCall
 from steelyard.schema.reply import FinishReason, Reply, TokenLogprob, Usage
 from steelyard.wire.base import HttpRequest, ReplyParser, Request
 from steelyard.wire.body import BodyParser
 from steelyard.wire.faults import fault
+from steelyard.wire.media import input_audio
 from steelyard.wire.values import (
     JSON_HEADERS,
     Json,
@@ -225,15 +226,16 @@ def usage_of(usage: Json) -> Usage:
     )
 
 
-def _content(content: str | tuple[TextPart | ImagePart, ...], side: str) -> object:
-    if isinstance(content, str):
-        return content
-    return [
-        {"type": f"{side}_text", "text": p.text}
-        if isinstance(p, TextPart)
-        else {"type": "input_image", "image_url": image_url(p)}
-        for p in content
-    ]
+def _content(content: str | tuple[Part, ...], side: str) -> object:
+    return content if isinstance(content, str) else [_part(p, side) for p in content]
+
+
+def _part(part: Part, side: str) -> Json:
+    if isinstance(part, TextPart):
+        return {"type": f"{side}_text", "text": part.text}
+    if isinstance(part, AudioPart):
+        return input_audio(part)
+    return {"type": "input_image", "image_url": image_url(part)}
 
 
 def _items(m: Message) -> list[Json]:

@@ -18,6 +18,7 @@ from steelyard.wire.asked import (
 )
 from steelyard.wire.base import Delta, Request
 from steelyard.wire.faults import fault
+from steelyard.wire.media import audio_of
 from steelyard.wire.responses import INCLUDE_LOGPROBS, INCLUDE_REASONING, thought_of
 from steelyard.wire.sse import event
 from steelyard.wire.values import (
@@ -342,7 +343,12 @@ def _part(part: Json, at: str) -> Part:
         return TextPart(whole(text(part.get("refusal"))))
     if kind == "input_image" and isinstance(part.get("image_url"), str):
         return image_of(whole(text(part.get("image_url"))))
-    raise fault("unsupported", f"{at}: wanted a part of text or image_url, got {raw_json(kind)[:60]}")
+    if kind == "input_audio":
+        source = obj(part.get("input_audio"))
+        return audio_of(whole(text(source.get("data"))), whole(text(source.get("format"))))
+    raise fault(
+        "unsupported", f"{at}: wanted a part of text, image_url or input_audio, got {raw_json(kind)[:60]}"
+    )
 
 
 def _tool(tool: Json, i: int) -> ToolSpec:

@@ -37,7 +37,7 @@ from steelyard.sandbox.box import NamespaceBox
 from steelyard.sandbox.egress import Gate
 from steelyard.sandbox.profile import Mount
 from steelyard.schema.contestant import ContestantSpec
-from steelyard.schema.message import ImagePart, text_of
+from steelyard.schema.message import media_of, media_words, text_of
 from steelyard.unknown import Unknown, is_known
 from steelyard.wire.client import Client
 
@@ -165,14 +165,10 @@ class AgentContestant:
         )
 
     def _order(self, ask: Ask, place: Place, more: str) -> Order:
-        if any(
-            isinstance(p, ImagePart)
-            for m in ask.messages
-            if not isinstance(m.content, str)
-            for p in m.content
-        ):
+        if found := tuple(p for m in ask.messages for p in media_of(m)):
             raise Fault(
-                "the instruction holds an image; a command-line agent is given text: put images into the workspace",
+                f"the instruction holds {media_words(found)}; a command-line agent is given text: put files into the "
+                "workspace",
                 ended_by=EndedBy.OPERATOR,
                 kind="unsupported",
                 paid=False,

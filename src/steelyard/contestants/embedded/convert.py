@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from steelyard.contestants.embedded import engine, sampler
 from steelyard.contestants.embedded.weights import Card
 from steelyard.schema.contestant import Sampling
-from steelyard.schema.message import ImagePart, Message, ToolSpec, text_of
+from steelyard.schema.message import Message, ToolSpec, media_of, media_words, text_of
 from steelyard.schema.reply import Reply, TokenLogprob, Usage
 from steelyard.wire.faults import fault
 
@@ -45,8 +45,9 @@ def turns(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> list[e
     for i, m in enumerate(messages):
         if m.role == "tool" or m.tool_calls:
             raise fault("bad_request", f"`messages[{i}]`: these models know no tool calls and results")
-        if not isinstance(m.content, str) and any(isinstance(p, ImagePart) for p in m.content):
-            raise fault("bad_request", f"`messages[{i}]`: these models read text only, got an image")
+        if found := media_of(m):
+            got = media_words(found)
+            raise fault("bad_request", f"`messages[{i}]`: these models read text only, got {got}")
         out.append((m.role, text_of(m)))
     return out
 

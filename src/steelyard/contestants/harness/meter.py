@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from steelyard.schema.message import ImagePart, Message, TextPart, ToolSpec
+from steelyard.schema.message import Message, TextPart, ToolSpec
 from steelyard.schema.price import Price, cost_pusd, is_free, worst_case_pusd
 from steelyard.schema.reply import Reply, Usage
 from steelyard.unknown import is_known
@@ -29,11 +29,11 @@ class LimitReachedError(Exception):
 
 
 def bytes_of(message: Message) -> int | None:
-    """A bound of the tokens of a message; None when it holds an image, for which there is no bound."""
+    """A bound of the tokens of a message; None when it holds an image or a sound, for which there is no bound."""
     total = A_MESSAGE + len(message.reasoning.encode("utf-8", "replace")) + len(message.reasoning_opaque)
     parts = (TextPart(message.content),) if isinstance(message.content, str) else message.content
     for part in parts:
-        if isinstance(part, ImagePart):
+        if not isinstance(part, TextPart):
             return None
         total += len(part.text.encode("utf-8", "replace"))
     return total + sum(

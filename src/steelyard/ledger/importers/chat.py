@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from steelyard.ledger.importers.base import Json, a_list, a_text, an_object
-from steelyard.schema.message import ImagePart, Message, Part, Role, TextPart, ToolCall
+from steelyard.schema.message import AudioPart, ImagePart, Message, Part, Role, TextPart, ToolCall
 
 _ROLES: Mapping[str, Role] = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
@@ -45,6 +45,8 @@ def content_of(raw: object) -> tuple[str | tuple[Part, ...], str]:
             reasoning.append(a_text(part.get("reasoning") or part.get("thinking")))
         elif kind in ("image", "image_url"):
             parts.append(_image(part))
+        elif kind in ("audio", "input_audio"):
+            parts.append(_sound(part))
         else:
             parts.append(TextPart(a_text(item)))
     texts = [p.text for p in parts if isinstance(p, TextPart)]
@@ -52,12 +54,25 @@ def content_of(raw: object) -> tuple[str | tuple[Part, ...], str]:
 
 
 def _image(part: Json) -> ImagePart:
-    found = part.get("image_url") or part.get("image") or part.get("url")
+    found = part.get("image_url") or part.get("image") or part.get("url") or part.get("path")
     url = a_text(an_object(found).get("url") if isinstance(found, dict) else found)
     head, _, data = url.partition(";base64,")
     if data and head.startswith("data:"):
         return ImagePart(media_type=head.removeprefix("data:"), data=data)
     return ImagePart(url=url)
+
+
+def _sound(part: Json) -> AudioPart:
+    found = part.get("input_audio") or part.get("audio")
+    inner = found if isinstance(found, dict) else part
+    url = a_text(found if isinstance(found, str) else inner.get("path") or inner.get("url"))
+    head, _, data = url.partition(";base64,")
+    if data and head.startswith("data:"):
+        return AudioPart(head.removeprefix("data:"), data)
+    if isinstance(inner.get("data"), str):
+        form = a_text(inner.get("format")) or "wav"
+        return AudioPart(f"audio/{'mpeg' if form == 'mp3' else form}", a_text(inner["data"]))
+    return AudioPart(url=url)
 
 
 def _calls(raw: Iterable[object]) -> Iterable[ToolCall]:

@@ -30,7 +30,8 @@ from steelyard.ledger.importers.base import (
     unix_ns,
 )
 from steelyard.ledger.importers.chat import message_of
-from steelyard.schema.message import Message
+from steelyard.ledger.importers.media import filled, parts_of
+from steelyard.schema.message import Message, text_of
 from steelyard.schema.reply import Reply, Timing, Usage
 from steelyard.schema.score import Outcome, Score
 from steelyard.schema.task import Task
@@ -108,21 +109,26 @@ def _choose(columns: Mapping[str, Column], options: ImportOptions, where: str) -
 
 def _trial(row: Mapping[str, object], options: ImportOptions, where: str, path: Path) -> TrialIn:
     given = row.get("input")
-    messages = _messages(row.get("messages"))
+    messages = tuple(filled(m, path.parent, where) for m in _messages(row.get("messages")))
+    asked, answered = (parts_of(row.get(role), path.parent, where) for role in ("input", "output"))
     spent = nanoseconds(number(row.get("seconds")))
     task_id = a_text(row.get("task") if row.get("task") is not None else given)
     if not task_id:
         raise DataError("a row without a task", where=where, wanted="a task's id (or its input)")
     usage = Usage(_count(row.get("input_tokens")), _count(row.get("output_tokens")))
-    text = a_text(row.get("output"))
+    if answered:
+        # an image or a sound is too large for the trial's row: it is kept with its trace
+        said = messages or (Message("user", asked or a_text(given)),)
+        messages = (*said, Message("assistant", answered))
+    text = "" if answered else a_text(row.get("output"))
     if not text and messages:
-        text = next((a_text(m.content) for m in reversed(messages) if m.role == "assistant"), "")
+        text = next((text_of(m) for m in reversed(messages) if m.role == "assistant"), "")
     return TrialIn(
         contestant=a_text(row.get("contestant")) or options.contestant or stem(path),
         suite=a_text(row.get("suite")) or options.suite or stem(path),
         task=Task(
             id=task_id,
-            input=a_text(given),
+            input=(Message("user", asked),) if asked else a_text(given),
             target=a_text(row.get("target")),
             cluster=a_text(row.get("cluster")),
             split="held_out" if a_text(row.get("split")) in ("held_out", "held-out", "heldout") else "public",

@@ -18,6 +18,7 @@ from steelyard.schema.score import Outcome
 from steelyard.web.ask import Ask
 from steelyard.web.base import Body, Raw, Table, View
 from steelyard.web.desk import Desk
+from steelyard.web.judged import in_place
 from steelyard.web.markup import guess, page_of
 from steelyard.web.tracefile import finds, part
 from steelyard.web.traces import (
@@ -25,6 +26,7 @@ from steelyard.web.traces import (
     Shown,
     Source,
     Step,
+    medium_of,
     rest_of,
     source_of,
     steps,
@@ -247,8 +249,23 @@ def give_rendered(desk: Desk, ask: Ask) -> Body:
     return Body(page_of(text, guess(text[:20_000])), "text/html; charset=utf-8", sandboxed=True)
 
 
+def give_medium(desk: Desk, ask: Ask) -> Body:
+    """An image or a sound of event `n`; what a browser should not open in place is a download."""
+    run = desk.run(ask.param("run"))
+    row = trial_row(desk.ledger, run, cell_asked(run, ask))
+    if head_of(desk, run, row).hidden:
+        return Body(HIDDEN.encode(), "text/plain; charset=utf-8", sandboxed=True)
+    kind, content = medium_of(source_of(desk, run, row), ask.whole("n", 0, 0), ask.whole("part", 0, 0))
+    if in_place(kind):
+        return Body(content, kind, sandboxed=True)
+    return Body(content, "application/octet-stream", sandboxed=True, filename="medium")
+
+
 VIEWS = (
     View("trace", "/runs/{run}/trace", build, script="trace.js", style="trace.css"),
     View("part", "/runs/{run}/trace/text", build_part, style="trace.css"),
 )
-RAWS = (Raw("rendered", "/runs/{run}/trace/rendered", give_rendered),)
+RAWS = (
+    Raw("rendered", "/runs/{run}/trace/rendered", give_rendered),
+    Raw("trace_medium", "/runs/{run}/trace/medium", give_medium),
+)
