@@ -107,9 +107,7 @@ def test_an_answer_may_be_a_sound_beside_the_recording(tmp_path: Path) -> None:
     path = write(tmp_path / "r.jsonl", [{"id": "sing", "answer": {"type": "audio", "path": "a.wav"}}])
 
     async def inside() -> Answer:
-        found = Recording(
-            ContestantSpec(name="r", kind="recording", model="", config={"path": str(path)})
-        )
+        found = Recording(ContestantSpec(name="r", kind="recording", model="", config={"path": str(path)}))
         await found.open()
         try:
             return await found.answer(Ask((Message("user", "Sing"),), "sing", 0, 0))

@@ -42,7 +42,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.wav").write_bytes(wav(24_000 * (c + 1)))
         (folder / f"{name}.png").write_bytes(PNG + bytes(c))
         # a header that is right and a body that is not
-        (folder / f"{name}-bad.wav").write_bytes(b"RIFF\0\0\0\0WAVE<script>document.title='owned'</script>" + bytes(c))
+        (folder / f"{name}-bad.wav").write_bytes(
+            b"RIFF\0\0\0\0WAVE<script>document.title='owned'</script>" + bytes(c)
+        )
         rows += [
             {"task": "sing", "input": [{"type": "text", "text": "Sing this"}, {"type": "audio", "path": "alto.wav"}],
              "contestant": name, "output": {"type": "audio", "path": f"{name}.wav"}},
@@ -122,7 +124,11 @@ def test_a_stranger_gets_no_sound_of_another_ones_battle(pages: Pages) -> None:
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("../answers.jsonl", "is not there"), ("gone.wav", "is not there"), ("answers.jsonl", "of another kind")],
+    [
+        ("../answers.jsonl", "is not there"),
+        ("gone.wav", "is not there"),
+        ("answers.jsonl", "of another kind"),
+    ],
 )
 def test_a_file_elsewhere_or_of_another_kind_is_refused_with_its_line(
     place: Path, tmp_path: Path, path: str, words: str

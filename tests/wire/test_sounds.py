@@ -66,7 +66,9 @@ def test_streamed_samples_get_a_header_and_broken_ones_are_left_out() -> None:
     content = base64.b64decode(found.audio.data)
     assert (content[:4], content[8:12], content[-4:]) == (b"RIFF", b"WAVE", b"\1\0\2\0")
     broken = ChatDialect().stream()
-    broken.event("", b'{"choices": [{"delta": {"audio": {"data": "<not base64>"}}, "finish_reason": "stop"}]}')
+    broken.event(
+        "", b'{"choices": [{"delta": {"audio": {"data": "<not base64>"}}, "finish_reason": "stop"}]}'
+    )
     assert broken.reply().audio is None
 
 

@@ -12,7 +12,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "refusal", "content_filte
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Token counts as the provider reported them; None means not reported, never zero (of sound: none, or not reported).
+    """Token counts as the provider reported them; None means not reported, never zero (of sound: or none).
 
     `input_tokens` and `output_tokens` are totals; cached, cache-write, reasoning and audio are parts of them
     (Anthropic reports input without the cached parts: its dialect adds them up).
