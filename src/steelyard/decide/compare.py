@@ -130,7 +130,7 @@ def compare(results: Results, baseline: str = "", options: CompareOptions | None
     if not baseline:
         baseline = results.names[0]
         notes.append(f"baseline: {baseline}, the first in the table")
-    results.of([baseline])
+    results.require([baseline])
     names = tuple(n for n in results.names if n != baseline)
     if options.sequential:
         pairs = tuple(pairs_of(closed(results, (baseline, name)), baseline, name) for name in names)

@@ -12,7 +12,7 @@ import numpy as np
 
 from steelyard.decide.results import Results, nearest
 from steelyard.errors import DataError
-from steelyard.stats.base import Coded, Estimate
+from steelyard.stats.base import Coded, Estimate, IntArray
 from steelyard.stats.conditions import Cell, ConditionOptions, Reweighted, condition_matrix, reweight
 from steelyard.stats.mixes import Key, MixDistance, mix_distance, mix_of
 from steelyard.unknown import Unknown
@@ -61,7 +61,7 @@ def matrix(
         at = np.flatnonzero((results.contestant.index == number) & results.graded)
         if not at.size:
             continue
-        part = {k: [c.labels[i] for i in c.index[at]] for k, c in columns.items()}
+        part = {k: _part(c, at) for k, c in columns.items()}
         tasks = results.task.index[at]
         clusters = None if results.cluster is None else results.cluster.index[at]
         found = condition_matrix(results.score[at], tasks, part, clusters=clusters, options=options)
@@ -78,6 +78,17 @@ def matrix(
         thin_below,
         mix_distance(_tasks_mix(results, columns), mix) if mix else None,
     )
+
+
+def _part(column: Coded, at: IntArray) -> Coded:
+    """Some rows of a column, its labels in the order in which they come there."""
+    index = column.index[at]
+    first = np.full(column.size, at.size)
+    first[index[::-1]] = np.arange(at.size - 1, -1, -1)
+    order = [i for i in np.argsort(first, kind="stable").tolist() if first[i] < at.size]
+    place = np.zeros(column.size, dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return Coded(place[index], tuple(column.labels[i] for i in order))
 
 
 def _column(results: Results, name: str) -> Coded:

@@ -86,7 +86,13 @@ class Results:
     def of(self, names: Iterable[str]) -> Results:
         """The rows of these contestants; an unknown name is refused with the known ones."""
         wanted = list(names)
-        for name in wanted:
+        self.require(wanted)
+        places = [self.names.index(name) for name in wanted]
+        return self.take(np.isin(self.contestant.index, places))
+
+    def require(self, names: Iterable[str]) -> None:
+        """Refuse an unknown contestant with the known ones."""
+        for name in names:
             if name not in self.names:
                 raise DataError(
                     f"contestant {name!r} is not in the results",
@@ -95,8 +101,6 @@ class Results:
                     got=name,
                     fix=nearest(name, self.names),
                 )
-        places = [self.names.index(name) for name in wanted]
-        return self.take(np.isin(self.contestant.index, places))
 
     def where(self, conditions: Mapping[str, str]) -> Results:
         """The rows whose suite or conditions have these values."""

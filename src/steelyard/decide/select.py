@@ -117,6 +117,7 @@ class _Differences:
         self._unit = np.arange(table.task.size)
         if table.cluster is not None:
             self._unit = nested(table.task, table.cluster)
+        self._whole = codes(self._unit, "cluster")
         self.names = tuple(name for name in table.names if self._sums[name].counts.any())
 
     def of(self, baseline: str, contestant: str) -> Estimate:
@@ -127,7 +128,7 @@ class _Differences:
         if not n:
             raise DataError(f"no task has a score of both {baseline} and {contestant}")
         tasks = Coded(np.arange(n), range(n))
-        cluster = codes(self._unit[both], "cluster")
+        cluster = self._whole if n == both.size else codes(self._unit[both], "cluster")
         trials = a[both] + b[both]
         dropped = int(((a > 0) | (b > 0)).sum()) - n
         one, two = self._means[baseline][both], self._means[contestant][both]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.decide.coverage import Counted, counted
 from steelyard.decide.results import Results
@@ -15,7 +17,9 @@ from steelyard.ledger.tables import Table
 from steelyard.ledger.taskcolumns import Labels, TaskColumns, columns_of
 from steelyard.ledger.votes import ballots
 from steelyard.schema.score import Outcome
-from steelyard.stats.base import Coded, FloatArray, IntArray
+from steelyard.stats.base import BoolArray, Coded, FloatArray, IntArray
+
+Wholes = NDArray[np.integer[Any]]
 
 EMPTY = "(empty)"
 """What a condition is called on tasks that do not declare it."""
@@ -73,12 +77,13 @@ def results_of_run(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """Trials as columns; `value` is NaN without one. `cost` and `seconds` are None when they were not asked for."""
+    """Trials as columns of whole numbers as narrow as they come; `value` is NaN without one. `cost` and `seconds` are
+    None when they were not asked for."""
 
-    c: IntArray
-    t: IntArray
-    k: IntArray
-    outcome: IntArray
+    c: Wholes
+    t: Wholes
+    k: Wholes
+    outcome: Wholes
     value: FloatArray
     cost: FloatArray | None = None
     seconds: FloatArray | None = None
@@ -98,7 +103,7 @@ class _Rows:
         ends = (c, t, k, outcome, none, *(None if x is None else none for x in (self.cost, self.seconds)))
         mine = (self.c, self.t, self.k, self.outcome, self.value, self.cost, self.seconds)
         joined = [
-            None if a is None or b is None else np.concatenate([a, b])
+            None if a is None or b is None else np.concatenate([a, b.astype(a.dtype)])
             for a, b in zip(mine, ends, strict=True)
         ]
         return _Rows(*joined)  # type: ignore[arg-type] # None only where None stood
@@ -109,8 +114,8 @@ def _scores(ledger: Ledger, run: str, wanted: Sequence[int], *, amounts: bool) -
         empty = np.zeros(0, np.int64)
         return _Rows(empty, empty, empty, empty, np.zeros(0))
     found = ledger.score_columns(run, wanted, amounts=amounts)
-    c, t, k, outcome = (x.astype(np.int64) for x in (found.c, found.t, found.k, found.outcome))
-    return _Rows(c, t, k, outcome, found.value, found.cost, found.seconds)
+    # as narrow as they come: a million rows of 64-bit numbers are 32 MB
+    return _Rows(found.c, found.t, found.k, found.outcome, found.value, found.cost, found.seconds)
 
 
 @dataclass(slots=True)
@@ -126,7 +131,7 @@ class _Facet:
         codes = labels.numbers()
         self.codes[start : start + codes.size] = np.array(place, dtype=np.int64)[codes]
 
-    def of(self, t: IntArray) -> Coded:
+    def of(self, t: Wholes) -> Coded:
         """The column of rows whose tasks are `t`."""
         return _labelled(self.codes[t], list(self.places))
 
@@ -201,12 +206,13 @@ def results_of_cells(
     info = ledger.find(run)
     plan, cells, kept = ledger.plan(info.run), ledger.cells(info.run), ledger.suites(info.run)
     graded = cells.columns["graded"]
-    c, t = np.nonzero(graded > 0)
-    if not len(c):
+    has = graded > 0
+    if not has.any():
         raise DataError("the run has no graded trial yet", where=info.run)
-    score = cells.columns["value_sum"][c, t]
-    score /= graded[c, t]
+    score = cells.columns["value_sum"][has]
+    score /= graded[has]
     del graded
+    c, t = np.nonzero(has)
     names = [u.name for u in plan.suites]
     facets = _read_facets([columns_of(s) for s in kept]) if conditions else {}
     units, sizes = _units(kept), [len(s) for s in kept]
@@ -224,22 +230,22 @@ def results_of_cells(
         cluster=None if units is None else _numbered(units[t]),
         suite=suites,
         conditions={f: facets[f].of(t) for f in sorted(facets)},
-        cost=_costs(cells, c, t) if "cost" in amounts else None,
-        seconds=_seconds(cells, c, t) if "seconds" in amounts else None,
+        cost=_costs(cells, has) if "cost" in amounts else None,
+        seconds=_seconds(cells, has) if "seconds" in amounts else None,
         source=f"run {info.run}",
     )
 
 
-def _costs(cells: Cells, c: IntArray, t: IntArray) -> FloatArray:
-    out: FloatArray = cells.columns["cost_pusd"][c, t] / 1e12
-    out /= cells.columns["trials"][c, t].clip(1)
-    out[cells.columns["unpriced"][c, t] > 0] = np.nan
+def _costs(cells: Cells, has: BoolArray) -> FloatArray:
+    out: FloatArray = cells.columns["cost_pusd"][has] / 1e12
+    out /= cells.columns["trials"][has].clip(1)
+    out[cells.columns["unpriced"][has] > 0] = np.nan
     return out
 
 
-def _seconds(cells: Cells, c: IntArray, t: IntArray) -> FloatArray:
-    timed = cells.columns["timed"][c, t]
-    out: FloatArray = cells.columns["seconds"][c, t] / timed.clip(1)
+def _seconds(cells: Cells, has: BoolArray) -> FloatArray:
+    timed = cells.columns["timed"][has]
+    out: FloatArray = cells.columns["seconds"][has] / timed.clip(1)
     out[timed == 0] = np.nan
     return out
 
@@ -282,7 +288,7 @@ def counts_of_cells(ledger: Ledger, run: str) -> tuple[Counted, ...]:
     )
 
 
-def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:
+def _labelled(index: Wholes, labels: Sequence[str]) -> Coded:
     """Codes whose labels all occur and are different, in order of first appearance; in linear time but for the order
     of the labels."""
     first = np.full(len(labels), index.size, dtype=np.int64)
@@ -291,9 +297,10 @@ def _labelled(index: IntArray, labels: Sequence[str]) -> Coded:
     )  # the last that is written is the first row of the label
     present = np.flatnonzero(first < index.size)
     order = present[np.argsort(first[present], kind="stable")]
-    table: dict[str, int] = {}
-    place = np.full(len(labels), -1, dtype=np.int64)
-    place[order] = [table.setdefault(labels[i], len(table)) for i in order.tolist()]
+    seen = [labels[i] for i in order.tolist()]
+    table = {label: i for i, label in enumerate(dict.fromkeys(seen))}
+    place = np.zeros(len(labels), dtype=np.int64)
+    place[order] = np.arange(order.size) if len(table) == len(seen) else [table[label] for label in seen]
     return Coded(place[index], tuple(table))
 
 

@@ -104,7 +104,7 @@ def clusters_of_tasks(task: Coded, clusters: Labels | None) -> Coded:
     `clusters` is a column of rows like `task`; a task in two clusters is refused.
     """
     if clusters is None:
-        return Coded(np.arange(task.size), tuple(range(task.size)))
+        return Coded(np.arange(task.size), range(task.size))
     same_length(task.index.size, [("clusters", len(clusters))])
     cluster = codes(clusters, "cluster")
     return Coded(nested(task, cluster), cluster.labels)

@@ -99,7 +99,7 @@ class Reweighted:
 def condition_matrix(
     values: ArrayLike,
     tasks: Labels,
-    conditions: Mapping[str, Labels],
+    conditions: Mapping[str, Labels | Coded],
     *,
     clusters: Labels | None = None,
     options: ConditionOptions = DEFAULT,
@@ -107,7 +107,7 @@ def condition_matrix(
     """Score each cell: the mean over its tasks of their trials in it; one row a graded trial.
 
     `conditions` maps a condition's name to its column of values. A task may occur in several cells (one problem
-    in three languages).
+    in three languages). A column may be coded already: then its labels are taken in their order.
     """
     units = _units(values, tasks, conditions, clusters, options)
     cells = []
@@ -131,7 +131,7 @@ def condition_matrix(
 def reweight(
     values: ArrayLike,
     tasks: Labels,
-    conditions: Mapping[str, Labels],
+    conditions: Mapping[str, Labels | Coded],
     mix: Mapping[Key, float],
     *,
     clusters: Labels | None = None,
@@ -192,7 +192,7 @@ class _Units:
 def _units(
     values: ArrayLike,
     tasks: Labels,
-    conditions: Mapping[str, Labels],
+    conditions: Mapping[str, Labels | Coded],
     clusters: Labels | None,
     options: ConditionOptions,
 ) -> _Units:
@@ -200,9 +200,10 @@ def _units(
     fraction(options.level, "level")
     if not conditions:
         raise DataError("conditions: none", wanted="at least one column of conditions")
-    same_length(column.size, [("tasks", len(tasks)), *((n, len(c)) for n, c in conditions.items())])
+    columns = [c if isinstance(c, Coded) else codes(c, name) for name, c in conditions.items()]
+    lengths = [(n, c.index.size) for n, c in zip(conditions, columns, strict=True)]
+    same_length(column.size, [("tasks", len(tasks)), *lengths])
     task = codes(tasks, "task")
-    columns = [codes(c, name) for name, c in conditions.items()]
     cells = math.prod(c.size for c in columns)
     if cells > options.most_cells:
         raise DataError(

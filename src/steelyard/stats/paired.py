@@ -134,9 +134,9 @@ def pair_up(column: FloatArray, task: Coded, is_contestant: np.ndarray, parent: 
     `parent` gives each task's cluster, shape (tasks,); None makes every task its own.
     """
     side = is_contestant.astype(np.int64)
-    cell = Coded(task.index * 2 + side, tuple(range(2 * task.size)))
-    trials = np.bincount(cell.index, minlength=2 * task.size).reshape(-1, 2)
-    sums = np.bincount(cell.index, weights=column, minlength=2 * task.size).reshape(-1, 2)
+    cell = task.index * 2 + side
+    trials = np.bincount(cell, minlength=2 * task.size).reshape(-1, 2)
+    sums = np.bincount(cell, weights=column, minlength=2 * task.size).reshape(-1, 2)
     both = np.flatnonzero((trials > 0).all(axis=1))
     if both.size == 0:
         raise DataError(
@@ -146,7 +146,8 @@ def pair_up(column: FloatArray, task: Coded, is_contestant: np.ndarray, parent: 
             fix="check that both were run on the same suite and that task names agree",
         )
     means = sums[both] / trials[both]
-    used = Coded(np.arange(both.size), tuple(task.labels[i] for i in both.tolist()))
+    labels = task.labels if both.size == task.size else tuple(task.labels[i] for i in both.tolist())
+    used = Coded(np.arange(both.size), labels)
     cluster = used if parent is None else codes(parent.index[both], "cluster")
     single = bool((trials[both] == 1).all())
     dropped = int(np.sum(trials.sum(axis=1) > 0)) - both.size

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -21,8 +22,14 @@ from steelyard.runner.control import socket_path
 from steelyard.runner.exposure import expose
 from steelyard.runner.results import Results, results
 from steelyard.schema.task import Task
+from steelyard.web.memory import give_back
 
 T = TypeVar("T")
+_NONE = object()
+
+LARGE = 200_000
+"""Cells (tasks times contestants) from which on figures are made one after the other: each needs columns of tens of
+megabytes meanwhile, and ten readers at once would need as many times that without being served any sooner."""
 
 KEPT_SMALL = 4_000
 """Cached values of a few hundred bytes."""
@@ -59,6 +66,7 @@ class Desk:
         self._small: OrderedDict[tuple[object, ...], _Kept] = OrderedDict()
         self._locks: dict[tuple[object, ...], threading.Lock] = {}
         self._lock = threading.Lock()
+        self._turns, self._making = threading.Lock(), threading.local()
         self._exposed: set[str] = set()
         self._open: dict[tuple[object, ...], object] = {}
 
@@ -84,16 +92,12 @@ class Desk:
         key = (run.run, *what)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            with self._lock:
-                kept = store.get(key)
-                if kept is not None:
-                    store.move_to_end(key)
+        if (value := self._good(store, key, run)) is not _NONE:
+            return cast("T", value)
+        with self._turn(run), lock:
+            if (value := self._good(store, key, run)) is not _NONE:  # another reader was faster
+                return cast("T", value)
             now = self._clock()
-            if kept is not None and (
-                kept.head == run.head or (run.status == "running" and now - kept.made_at < 10 * kept.took)
-            ):
-                return cast("T", kept.value)
             value = make()
             with self._lock:
                 store[key] = _Kept(value, run.head, now, self._clock() - now)
@@ -101,6 +105,35 @@ class Desk:
                     old, _ = store.popitem(last=False)
                     self._locks.pop(old, None)
             return value
+
+    def _good(
+        self, store: OrderedDict[tuple[object, ...], _Kept], key: tuple[object, ...], run: RunInfo
+    ) -> object:
+        """A kept value that is not too old, `_NONE` without one."""
+        with self._lock:
+            kept = store.get(key)
+            if kept is None:
+                return _NONE
+            store.move_to_end(key)
+        young = run.status == "running" and self._clock() - kept.made_at < 10 * kept.took
+        return kept.value if kept.head == run.head or young else _NONE
+
+    @contextmanager
+    def _turn(self, run: RunInfo) -> Iterator[None]:
+        """The figures of large runs are made one after the other, and give back what memory they took."""
+        # who makes a figure holds its lock, and somebody whose turn it is may wait for that: no second wait
+        if getattr(self._making, "inside", False):
+            yield
+            return
+        large = run.n_tasks * len(run.contestants) >= LARGE
+        with self._turns if large else nullcontext():
+            self._making.inside = True
+            try:
+                yield
+            finally:
+                self._making.inside = False
+                if large:
+                    give_back()
 
     def once(self, what: tuple[object, ...], make: Callable[[], T]) -> T:
         """`make()` the first time, the same value from then on: for what follows the ledger by itself (an arena)."""

@@ -14,6 +14,7 @@ from steelyard.ledger.base import Ledger
 from steelyard.web.access import Access, access_for
 from steelyard.web.app import make_app
 from steelyard.web.desk import Desk
+from steelyard.web.memory import share_heaps
 
 PORT = 7477
 """Where the pages are unless that port is taken: then on a free one."""
@@ -83,6 +84,7 @@ def url_of(host: str, port: int, access: Access) -> str:
 
 def serve(ledger: Ledger, bound: Bound, options: Options, started: Callable[[], None] | None = None) -> None:
     """Answer until interrupted. `started` is called when the first request would be answered."""
+    share_heaps()
     make_server(ledger, bound, options, started).run(sockets=[bound.socket])
 
 

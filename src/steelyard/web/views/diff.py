@@ -170,9 +170,7 @@ def build(desk: Desk, ask: Ask) -> DiffPage:
         comparison=comparison,
         why_none=why,
         rows=rows,
-        texts=_texts(
-            desk, ask, (run, other), (left, right), dict(zip(mine.tolist(), theirs.tolist(), strict=True))
-        ),
+        texts=_texts(desk, ask, (run, other), (left, right), (mine, theirs)),
         n_found=int(order.size),
         n_common=int(mine.size),
         at=at,
@@ -301,15 +299,21 @@ def _compared(
 
 
 def _texts(
-    desk: Desk, ask: Ask, runs: tuple[RunInfo, RunInfo], who: tuple[Side, Side], tasks: dict[int, int]
+    desk: Desk,
+    ask: Ask,
+    runs: tuple[RunInfo, RunInfo],
+    who: tuple[Side, Side],
+    tasks: tuple[IntArray, IntArray],
 ) -> Texts | None:
     if not ask.text("t"):
         return None
     t, k = ask.whole("t", 0), ask.whole("k", 0)
-    if t not in tasks:
+    place = np.flatnonzero(tasks[0] == t)
+    if not place.size:
         raise DataError("?t", wanted="the number of a task that both sides have", got=str(t))
+    other = int(tasks[1][place[0]])
     found: list[tuple[TrialView, ...]] = []
-    for run, side, at in zip(runs, who, (t, tasks[t]), strict=True):
+    for run, side, at in zip(runs, who, (t, other), strict=True):
         ready = desk.ready(run)
         s, i = ready.locate(at)
         wanted = Filter(contestant=side.contestant, limit=200, task_number=at)
@@ -318,7 +322,7 @@ def _texts(
     left, right = (next((v for v in views if v.trial == k), None) for views in found)
     pieces = word_diff(left.answer[:TEXT], right.answer[:TEXT]) if left and right else ()
     name = names_of(desk, runs[0], [t])[0][1]
-    return Texts(name, t, tasks[t], k, max(len(found[0]), len(found[1])), left, right, pieces)
+    return Texts(name, t, other, k, max(len(found[0]), len(found[1])), left, right, pieces)
 
 
 def _notes(desk: Desk, run: RunInfo, other: RunInfo) -> tuple[str, ...]:

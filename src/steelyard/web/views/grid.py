@@ -50,9 +50,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Columns of the run, small: int32 [5, contestants, tasks] in the order of `KINDS`, and float32 means."""
+    """Columns of the run, small: whole numbers [5, contestants, tasks] in the order of `KINDS`, and float32 means."""
 
-    counts: NDArray[np.int32]
+    counts: NDArray[np.uint8] | NDArray[np.int32]
     means: NDArray[np.float32]
     table: TaskTable
 
@@ -139,9 +139,14 @@ def _whole(run: RunInfo, order: IntArray) -> IntArray:
 def columns_of(desk: Desk, run: RunInfo, scorer: str) -> Counts:
     """The run's cells as small arrays."""
     columns = desk.ledger.cells(run.run, scorer).columns
-    counts = np.stack([columns[k].astype(np.int32) for k in KINDS])
+    most = columns["trials"].max(initial=0)
+    small: type[np.uint8 | np.int32] = np.uint8 if most < 256 else np.int32
+    counts = np.stack([columns[k].astype(small) for k in KINDS])
     graded = columns["graded"]
-    means = np.where(graded > 0, columns["value_sum"] / np.maximum(graded, 1.0), np.nan)
+    means = columns["value_sum"]
+    with np.errstate(invalid="ignore"):
+        means /= graded
+    del graded
     return Counts(counts, means.astype(np.float32), task_table(columns))
 
 
