@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -166,3 +168,14 @@ def test_differences_over_suites_of_unequal_size_cover(sizes: tuple[int, ...]) -
         assert isinstance(versus.difference.interval, Interval)
         held += versus.difference.interval.contains(sign * 0.03)
     assert held >= 935, f"{held} of 1000"
+
+
+def test_an_agent_has_the_time_of_its_trials_and_no_tokens_a_second() -> None:
+    e = evidence([[[1], [0]], [[1], [1]]], planned=1)
+    e.columns["seconds"][:] = 30.0
+    e.columns["output_tokens"][:] = 600.0
+    lines = {x.contestant: x for x in leaderboard(replace(e, agents=frozenset({0}))).overall}
+    assert lines["c0"].seconds == lines["c1"].seconds == 30.0
+    assert lines["c1"].tokens_per_second == 20.0
+    assert isinstance(lines["c0"].tokens_per_second, Unknown)
+    assert "tools" in lines["c0"].tokens_per_second.reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,22 +38,25 @@ def run_plan(
     model: Callable[[Request], Reply],
     *,
     own: bool = False,
+    only: str = "",
     top: str = "",
     more: str = "",
     rules: tuple[Rule, ...] = (),
     mcp: bool = True,
+    retry_after_s: float = 0.01,
 ) -> tuple[Ledger, RunOutcome, Stub]:
     """Run the tiny agent, and the built-in loop with `own`, on the suite in `place`."""
-    tiny = write_adapter(place / "tiny.toml")
+    tiny = write_adapter(place / "tiny.toml", "chat", "--retries=3")
     if not mcp:
         tiny.write_text(tiny.read_text().partition("[mcp]")[0])
 
     async def go() -> tuple[Ledger, RunOutcome, Stub]:
-        async with Stub(StubOptions(answer=model, rules=rules)) as stub:
+        async with Stub(StubOptions(answer=model, rules=rules, retry_after_s=retry_after_s)) as stub:
             shared = f"  model: m\n  base_url: {stub.base_url}\n  max_tokens: 400\n  price: {{input: 1, output: 2}}\n{more}"
-            text = f"suites: [suite]\n{top}contestants:\n- agent: ./tiny.toml\n  name: tiny\n{shared}"
-            if own:
-                text += f"- agent: steelyard\n  name: own\n{shared}"
+            each = [f"- agent: ./tiny.toml\n  name: tiny\n{shared}"]
+            each += [f"- agent: steelyard\n  name: own\n{shared}"] if own else []
+            chosen = [e for e in each if f"name: {only}" in e]
+            text = f"suites: [suite]\n{top}contestants:\n{''.join(chosen)}"
             (place / "plan.yaml").write_text(text)
             ready = prepare(read_plan(place / "plan.yaml", {}))
             ledger = ledgers.open_ledger(str(place / "L"))
@@ -116,6 +120,40 @@ def test_a_provider_that_fails_is_tried_again_and_the_trace_of_the_failure_is_ke
     assert row.attempts == 2
     trace = decode_trace(ledger.payload(row.trace))
     assert next(e.kind for e in trace.events if isinstance(e, Happened)) == "agent"
+
+
+@pytest.mark.parametrize("who", ["tiny", "own"])
+def test_a_429_in_the_middle_of_an_agents_work_holds_all_agents_back_together(
+    tmp_path: Path, who: str
+) -> None:
+    """One of four agents at once is told to wait 2 s; nobody calls before, nothing is paid twice, all are graded."""
+    for i in range(4):
+        fix_task(tmp_path / "suite" / f"t{i}")
+    called: list[tuple[float, bool]] = []
+    steps = ("echo half''way; sleep 0.2", *["sleep 0.2"] * 4, MEND)
+    tiny = commands(*steps)
+    loop = scripted({"Mend `add`": [*(bash(s) for s in steps), submit()]})
+
+    def model(request: Request) -> Reply:
+        called.append((time.monotonic(), "halfway" in text_of(request.messages[-1])))
+        return (tiny if any(t.name == "sh" for t in request.tools) else loop)(request)
+
+    ledger, outcome, stub = run_plan(
+        tmp_path, model, own=who == "own", only=who, rules=(Rule("halfway", "429", 1),), retry_after_s=2.0
+    )
+    assert outcome.status == "complete"
+    assert stub.counts.faults.total() == 1
+    told = next(at for at, half in called if half)
+    assert not [at - told for at, _ in called if 0.15 < at - told < 1.9]
+    rows = list(ledger.trials(ledger.find("last").run))
+    assert [r.score.outcome for r in rows if r.score] == [Outcome.PASSED] * 4
+    assert [r.attempts for r in rows] == [1] * 4
+    billed = stub.counts.billed_input + 2 * stub.counts.billed_output
+    assert sum(r.cost_pusd or 0 for r in rows) == billed * 1_000_000
+    for row in rows:
+        assert row.reply is not None
+        assert row.reply.timing is not None
+        assert row.reply.timing.done_ns > 1_000_000_000
 
 
 def test_an_agent_without_mcp_is_refused_tasks_with_tools_of_their_own_before_anything_is_sent(

@@ -86,7 +86,8 @@ def test_calls_are_reserved_consulted_and_settled_in_order() -> None:
     async def work(ask: Ask, purse: Purse) -> Answer:
         one, two = await asyncio.gather(purse.reserve(10, 5), purse.reserve(20, 5))
         purse.settle(one, 7, 3, paid=True)
-        purse.settle(two, None, None, paid=None)
+        limited = Fault("slow", ended_by=EndedBy.PROVIDER, kind="rate_limited", retry_after=3.0)
+        purse.settle(two, None, None, paid=None, fault=limited)
         said = await purse.consult("user", (Message("user", "well?"),), 3)
         return Answer(Reply(said.text), trace=b"{}", changes=b"c")
 
@@ -95,6 +96,7 @@ def test_calls_are_reserved_consulted_and_settled_in_order() -> None:
     assert found == Answer(Reply("fine"), trace=b"{}", changes=b"c")
     assert sorted(purse.reserved) == [(10, 5), (20, 5)]
     assert (purse.spent, purse.held) == (7, 20)
+    assert purse.faults == [("rate_limited", 3.0)]
     assert not line.given_up
 
 

@@ -24,18 +24,23 @@ class Slow:
     """A keeper and limits that let other calls run before they answer; remembers what it was told."""
 
     counts_tokens = False
+    closed = False
 
     def __init__(self) -> None:
         self.intents: list[Intent] = []
         self.acquired = self.released = 0
+        self.told: list[tuple[str | None, float | None]] = []
 
     async def acquire(self, provider: str, tokens: int) -> Callable[[str | None, float | None], None]:
+        if self.closed:
+            await asyncio.Event().wait()
         await asyncio.sleep(random.Random(f"{provider}{tokens}").random() / 100)
         self.acquired += 1
         return self._release
 
     def _release(self, kind: str | None, retry_after: float | None) -> None:
         self.released += 1
+        self.told.append((kind, retry_after))
 
     async def room(self) -> None:
         await asyncio.sleep(0.001)
@@ -92,5 +97,37 @@ def test_what_the_ledger_knows_never_falls() -> None:
         known = [i.reserved or 0 for i in slow.intents]
         assert known == sorted(known)
         assert known[-1] >= 100 * 36
+
+    asyncio.run(main())
+
+
+def test_the_limiter_hears_how_each_call_of_an_agent_ended() -> None:
+    async def main() -> None:
+        slow = Slow()
+        purse = purse_of(slow, Budget(Caps()))
+        tickets = [await purse.reserve(1, 1) for _ in range(4)]
+        limited = Fault(
+            "slow down", ended_by=EndedBy.PROVIDER, kind="rate_limited", retry_after=7.0, paid=False
+        )
+        purse.settle(tickets[0], 1, 1, paid=True)
+        purse.settle(tickets[1], 0, 0, paid=False, fault=limited)
+        purse.settle(tickets[2], None, None, paid=None)
+        purse.close()
+        assert slow.told == [(None, None), ("rate_limited", 7.0), ("", None), ("", None)]
+
+    asyncio.run(main())
+
+
+def test_a_provider_that_lets_nothing_through_is_not_the_agents_limit_of_time() -> None:
+    async def main() -> None:
+        slow, budget = Slow(), Budget(Caps())
+        slow.closed = True
+        purse = purse_of(slow, budget, seconds=1)
+        with pytest.raises(Fault) as caught:
+            await purse.reserve(1, 1)
+        assert (caught.value.ended_by, caught.value.kind) == (EndedBy.PROVIDER, "rate_limited")
+        assert caught.value.retryable
+        assert (budget.reserved, budget.in_flight) == (0, 0)
+        assert not slow.intents
 
     asyncio.run(main())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from steelyard.errors import EndedBy
+from steelyard.errors import EndedBy, Fault
 from steelyard.sandbox.profile import Limits
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import Message, ToolSpec
@@ -138,9 +138,18 @@ class Purse(Protocol):
         """
         ...
 
-    def settle(self, ticket: Ticket, cost: int | None, tokens: int | None, *, paid: bool | None) -> None:
+    def settle(
+        self,
+        ticket: Ticket,
+        cost: int | None,
+        tokens: int | None,
+        *,
+        paid: bool | None,
+        fault: Fault | None = None,
+    ) -> None:
         """The call ended. `cost` (picodollars) None with `paid` False: nothing was charged; else the worst case
-        stays counted, since nobody knows."""
+        stays counted, since nobody knows. `fault` is what came instead of a reply: the provider's limiter hears of it,
+        so that all calls to a provider that says 429 hold back together."""
 
     async def consult(self, role: str, messages: tuple[Message, ...], seed: int) -> Reply:
         """One reply of the model that the plan casts as `role` (a simulated user). Raises Fault."""

@@ -22,7 +22,15 @@ class FreePurse:
         self.calls += 1
         return Ticket(self.calls, pusd, tokens)
 
-    def settle(self, ticket: Ticket, cost: int | None, tokens: int | None, *, paid: bool | None) -> None:
+    def settle(
+        self,
+        ticket: Ticket,
+        cost: int | None,
+        tokens: int | None,
+        *,
+        paid: bool | None,
+        fault: Fault | None = None,
+    ) -> None:
         """Count what is known."""
         self.spent += cost or 0
 

@@ -76,6 +76,7 @@ class Leaderboard:
     level: float
 
 
+NO_SPEED = Unknown("an agent's time is that of whole trials, its tools and waits included")
 NAMED = 5
 """Contestants that a sentence names; the table below it has them all."""
 
@@ -98,7 +99,7 @@ def leaderboard(
         for c in range(n_c)
     ]
     overall = [
-        lines[0] if n_s == 1 else _over_suites(lines, level, _speed(sums, c, slice(None)))
+        lines[0] if n_s == 1 else _over_suites(lines, level, _speed(evidence, sums, c, slice(None)))
         for c, lines in enumerate(by_suite)
     ]
     order = sorted(range(n_c), key=lambda c: _rank_key(overall[c].estimate.value))
@@ -135,7 +136,7 @@ def _line(e: Evidence, sums: Tally, at: tuple[int, int], level: float, sequentia
 
     ungraded = int(total("ungraded"))
     out, tokens_in = total("output_tokens"), total("input_tokens")
-    seconds, speed = _speed(sums, c, slice(s, s + 1))
+    seconds, speed = _speed(e, sums, c, slice(s, s + 1))
     cost: Figure = (total("cost_pusd") + total("other_cost_pusd")) / 1e12
     if total("unpriced") + total("other_unpriced") > 0:
         cost = Unknown("the cost of some attempts is not known")
@@ -164,13 +165,15 @@ def _line(e: Evidence, sums: Tally, at: tuple[int, int], level: float, sequentia
     )
 
 
-def _speed(sums: Tally, c: int, suites: slice) -> tuple[Figure, Figure]:
+def _speed(e: Evidence, sums: Tally, c: int, suites: slice) -> tuple[Figure, Figure]:
     """(mean seconds of an answer, output tokens a second) over some suites. An attempt that broke has no time."""
     seconds, timed, out = (
         float(sums.totals[name][c, suites].sum()) for name in ("seconds", "timed", "output_tokens")
     )
     if seconds <= 0 or timed <= 0:
         return Unknown("no attempt was timed"), Unknown("tokens or times not reported")
+    if c in e.agents:
+        return seconds / timed, NO_SPEED
     return seconds / timed, out / seconds if out > 0 else Unknown("tokens or times not reported")
 
 

@@ -30,8 +30,8 @@ class Evidence:
     """What a run's trials add up to. Columns have shape [contestants, tasks] (see `ledger.base.Cells`).
 
     `planned` is the number of trials a cell that the plan asked for, shape [contestants, tasks]; `suite_of` the suite
-    index of each task; `clusters` the number of each task's independent unit. A column may be made each time that it
-    is asked for: none is kept.
+    index of each task; `clusters` the number of each task's independent unit. `agents` are the contestants whose time
+    is a whole trial's, tools included. A column may be made each time that it is asked for: none is kept.
     """
 
     contestants: tuple[str, ...]
@@ -40,6 +40,7 @@ class Evidence:
     clusters: IntArray
     planned: FloatArray
     columns: Mapping[str, FloatArray]
+    agents: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

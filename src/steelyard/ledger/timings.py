@@ -24,18 +24,20 @@ WINDOWS = 80
 def timed_answers(ledger: Ledger, run: str, by: By = "provider") -> Timed:
     """The timed answers of the contestants' own calls (no judges), grouped by provider, contestant or model.
 
-    A contestant without a provider stands under its kind. Raises DataError for a run that is not there.
+    A contestant without a provider stands under its kind. An agent's time is that of a whole trial: it is there when
+    contestants are asked for, and else left out. Raises DataError for a run that is not there.
     """
     info = ledger.find(run)
     names = [_name(c, by) for c in ledger.plan(info.run).contestants]
     order = {n: i for i, n in enumerate(dict.fromkeys(names))}
     group_of = [order[n] for n in names]
+    agents = [c.kind == "agent" for c in ledger.plan(info.run).contestants]
     faults = np.zeros(len(order), np.int64)
     rows: list[tuple[int, int, float, float, float]] = []
     read = 0
     for record in _sampled(ledger, info.run, info.n_records):
         read += 1
-        if type(record) is not Result or record.role:
+        if type(record) is not Result or record.role or (agents[record.c] and by != "contestant"):
             continue
         if not EndedBy(record.ended_by).is_measurement:
             faults[group_of[record.c]] += 1

@@ -85,9 +85,18 @@ class _FarPurse:
         assert isinstance(ticket, Ticket)
         return ticket
 
-    def settle(self, ticket: Ticket, cost: int | None, tokens: int | None, *, paid: bool | None) -> None:
+    def settle(
+        self,
+        ticket: Ticket,
+        cost: int | None,
+        tokens: int | None,
+        *,
+        paid: bool | None,
+        fault: Fault | None = None,
+    ) -> None:
         """As `Purse.settle`."""
-        self._said.put_nowait(Event("settle", 0, (ticket, cost, tokens, paid)))
+        fields = None if fault is None else as_fields(fault)
+        self._said.put_nowait(Event("settle", 0, (ticket, cost, tokens, paid, fields)))
 
     async def consult(self, role: str, messages: tuple[Message, ...], seed: int) -> Reply:
         """As `Purse.consult`."""
@@ -198,8 +207,9 @@ async def drive(line: Line, c: int, ask: Ask, purse: Purse) -> Answer:
         while True:
             for event in await _first(line.events(), broke):
                 if event.what == "settle":
-                    ticket, cost, tokens, paid = event.args
-                    purse.settle(ticket, cost, tokens, paid=paid)  # type: ignore[arg-type]  # as they were sent
+                    ticket, cost, tokens, paid, said = event.args
+                    fault = as_fault(said) if isinstance(said, dict) else None
+                    purse.settle(ticket, cost, tokens, paid=paid, fault=fault)  # type: ignore[arg-type]  # as they were sent
                 elif event.what == "done":
                     over = True
                     if isinstance(event.args[0], Answer):

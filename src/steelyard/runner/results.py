@@ -112,6 +112,7 @@ def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> 
         clusters=clusters,
         planned=planned,
         columns=cells.columns,
+        agents=frozenset(c for c, x in enumerate(plan.contestants) if x.kind == "agent"),
     )
 
 
@@ -164,6 +165,10 @@ def notes(found: Results) -> list[str]:
     how = "paired by task, " if found.plan.trials.until is None else ""
     paired = f" Differences are {how}corrected for {n} comparison{'s' if n > 1 else ''}." if n else ""
     said.append(f"Score: {'; '.join(methods)}.{paired} Time is what trials saw (closed loop).")
+    if any(x.kind == "agent" for x in found.plan.contestants):
+        said.append(
+            "Time of an agent is that of the whole trial, its tools included; so it has no tokens a second."
+        )
     if found.n_ungraded:
         many = "1 trial has" if found.n_ungraded == 1 else f"{found.n_ungraded} trials have"
         said.append(f"{many} no verdict, which is in no mean; the bounds say what it could change.")

@@ -32,6 +32,8 @@ from steelyard.schema.reply import Reply
 GRACE_S = 180.0
 """Seconds beyond its own that an attempt may take to open and collect its workspace."""
 MOST_PUSD = 1 << 53
+Release = Callable[[str | None, float | None], None]
+"""Gives a place at a provider back: the fault's kind (None: well, "": says nothing of it) and Retry-After seconds."""
 
 
 @runtime_checkable
@@ -57,7 +59,8 @@ class TrialPurse:
     held_tokens: int = 0
     capped: str = ""
     calls: int = 0
-    _open: dict[int, tuple[Hold, Callable[[str | None, float | None], None]]] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    _open: dict[int, tuple[Hold, Release]] = field(default_factory=dict)
     _durable: tuple[int, int] = (0, 0)
     _consulted: int = 0
 
@@ -66,7 +69,7 @@ class TrialPurse:
         hold = Hold(pusd, tokens, self.trial.who)
         self.ctx.budget.widen(hold)
         self._check(hold)
-        release = await self.ctx.limits.acquire(self.ctx.specs[self.trial.who].provider, tokens or 0)
+        release = await self._place(tokens or 0)
         try:
             await self._set_aside(hold)
         except BaseException:
@@ -87,6 +90,28 @@ class TrialPurse:
             self.settle(Ticket(number, pusd, tokens), None, None, paid=False)
             raise
         return Ticket(number, pusd, tokens)
+
+    async def _place(self, tokens: int) -> Release:
+        """A place at the provider. Raises Fault when its limits give none within the trial's time: that is the
+        provider's doing, and no agent is judged by it."""
+        try:
+            async with asyncio.timeout(max(0.0, self.began + self.seconds - time.monotonic())):
+                return await self.ctx.limits.acquire(self.ctx.specs[self.trial.who].provider, tokens)
+        except TimeoutError:
+            raise Fault(
+                "no call was let through to the provider in the time that the trial had left: its rate limits hold",
+                ended_by=EndedBy.PROVIDER,
+                kind="rate_limited",
+                retryable=True,
+                paid=False,
+            ) from None
+
+    @property
+    def seconds(self) -> float:
+        """What the trial may take, with what an operator who is asked may."""
+        executor = self.ctx.executor
+        own = self.trial.ask.place.seconds if self.trial.ask.place is not None else 3600.0
+        return own + (executor.patience if isinstance(executor, LocalExecutor) else 0.0)
 
     def _standing(self) -> tuple[int, int]:
         """(picodollars, tokens) that this attempt has used, at the worst."""
@@ -129,7 +154,15 @@ class TrialPurse:
             await durable
         self._durable = (max(money, self._durable[0]), max(tokens, self._durable[1]))
 
-    def settle(self, ticket: Ticket, cost: int | None, tokens: int | None, *, paid: bool | None) -> None:
+    def settle(
+        self,
+        ticket: Ticket,
+        cost: int | None,
+        tokens: int | None,
+        *,
+        paid: bool | None,
+        fault: Fault | None = None,
+    ) -> None:
         """As `Purse.settle`; a ticket settled twice is settled once."""
         found = self._open.pop(ticket.number, None)
         if found is None:
@@ -146,7 +179,10 @@ class TrialPurse:
             self.tokens += tokens
         elif paid is not False:
             self.held_tokens += hold.tokens or 0
-        release(None if paid is not False else "", None)
+        if fault is not None:
+            release(fault.kind, fault.retry_after)
+        else:
+            release(None if paid else "", None)
 
     async def consult(self, role: str, messages: tuple[Message, ...], seed: int) -> Reply:
         """As `Purse.consult`."""
@@ -226,9 +262,7 @@ async def work_attempt(
 
 async def _worked(ctx: AttemptContext, trial: Trial, purse: TrialPurse) -> Answer:
     """The agent's answer. Raises Fault, and nothing else but what ends the run."""
-    seconds = trial.ask.place.seconds if trial.ask.place is not None else 3600.0
-    if isinstance(ctx.executor, LocalExecutor):
-        seconds += ctx.executor.patience
+    seconds = purse.seconds
     if not isinstance(ctx.executor, Works):
         raise Fault("this executor runs no agents", ended_by=EndedBy.US, kind="no_agents", paid=False)
     try:

@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -19,8 +20,9 @@ PARAMETERS = {"type": "object", "properties": {"command": {"type": "string"}}, "
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
 
 
-def post(url: str, token: str, body: dict[str, Any]) -> Any:
-    """One call. Ends the program with status 3 when the model refuses."""
+def post(url: str, token: str, body: dict[str, Any], retries: int = 0) -> Any:
+    """One call, made again as the answer says when it was one too many. Ends the program with status 3 when the model
+    refuses."""
     headers = {"content-type": "application/json", "authorization": f"Bearer {token}", "x-api-key": token,
                "anthropic-version": "2023-06-01"}  # fmt: skip
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - the URL is the caller's
@@ -28,6 +30,9 @@ def post(url: str, token: str, body: dict[str, Any]) -> Any:
         with urllib.request.urlopen(request, timeout=600) as answer:  # noqa: S310 - as above
             data = answer.read()
     except urllib.error.HTTPError as e:
+        if e.code == 429 and retries:
+            time.sleep(float(e.headers.get("retry-after") or 0.1))
+            return post(url, token, body, retries - 1)
         print(f"HTTP {e.code}: {e.read()[:2000].decode(errors='replace')}", file=sys.stderr)
         raise SystemExit(3) from None
     if body.get("stream"):
@@ -175,12 +180,13 @@ def main() -> None:
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--turns", type=int, default=50)
     parser.add_argument("--record", default="")
+    parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("task")
     a = parser.parse_args()
     talk: Any = {"chat": Chat, "responses": Responses, "messages": Messages}[a.dialect](a.task)
     for _ in range(a.turns):
         body = {"model": a.model, **talk.body(), **({"stream": True} if a.stream else {})}
-        text, calls = talk.take(post(a.url + talk.path, a.token, body))
+        text, calls = talk.take(post(a.url + talk.path, a.token, body, a.retries))
         for call, command in calls:
             talk.tell(call, shell(command))
         if a.record:

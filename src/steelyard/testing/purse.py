@@ -29,6 +29,7 @@ class ScriptedPurse:
     most: int = 0
     reserved: list[tuple[int | None, int | None]] = field(default_factory=list)
     consulted: list[tuple[str, tuple[Message, ...]]] = field(default_factory=list)
+    faults: list[tuple[str, float | None]] = field(default_factory=list)
     _open: dict[int, Ticket] = field(default_factory=dict)
 
     async def reserve(self, pusd: int | None, tokens: int | None) -> Ticket:
@@ -48,9 +49,19 @@ class ScriptedPurse:
         self._open[ticket.number] = ticket
         return ticket
 
-    def settle(self, ticket: Ticket, cost: int | None, tokens: int | None, *, paid: bool | None) -> None:
-        """As `Purse.settle`."""
+    def settle(
+        self,
+        ticket: Ticket,
+        cost: int | None,
+        tokens: int | None,
+        *,
+        paid: bool | None,
+        fault: Fault | None = None,
+    ) -> None:
+        """As `Purse.settle`; `faults` lists what calls ended with."""
         self._open.pop(ticket.number)
+        if fault is not None:
+            self.faults.append((fault.kind, fault.retry_after))
         if cost is not None:
             self.spent += cost
         elif paid is not False:

@@ -26,7 +26,7 @@ from steelyard.sandbox.base import Ended, Result
 from steelyard.sandbox.pack import unpack
 from steelyard.sandbox.tree import Caps
 from steelyard.schema.contestant import ContestantSpec
-from steelyard.schema.reply import Reply
+from steelyard.schema.reply import Reply, Timing
 from steelyard.schema.trace import Event, Happened, Trace
 
 _TAIL = 20_000
@@ -150,6 +150,7 @@ def _reply(work: Work, ended_by: EndedBy, transcripts: Sequence[Mapping[str, obj
     if work.agent.adapter.reply == "stdout" or not text:
         text = printed
     text = _handed_in(work.agent.adapter, transcripts) or text
+    took = max(1, time.time_ns() - work.started)
     refused = ended_by is EndedBy.REFUSAL
     said = str(work.capture.last_fault) if refused else last.refusal if last is not None else ""
     return Reply(
@@ -158,6 +159,7 @@ def _reply(work: Work, ended_by: EndedBy, transcripts: Sequence[Mapping[str, obj
         usage=recorder.totals.usage,
         refusal=said,
         model=last.model if last is not None and last.model else spec.model,
+        timing=Timing(took, took),
     )
 
 

@@ -208,7 +208,8 @@ class Capture:
             return self._error(
                 asked.dialect, bad("This run's budget is used up: no further call is answered.")
             )
-        self.last_fault = broken if not self.recorder.totals.replies else self.last_fault
+        if broken.ended_by is EndedBy.PROVIDER or not self.recorder.totals.replies:
+            self.last_fault = broken
         self.recorder.fault(broken, time.time_ns(), {"dialect": asked.dialect, "sent": False})
         return self._error(asked.dialect, broken)
 
@@ -375,7 +376,7 @@ class Capture:
 
     def _failed(self, call: _Call, broken: Fault) -> None:
         free = 0 if broken.paid is False else None
-        self._purse.settle(call.ticket, free, free, paid=broken.paid)
+        self._purse.settle(call.ticket, free, free, paid=broken.paid, fault=broken)
         self._meter.settle(call.share, replied=False, tokens=free, pusd=free)
         totals = self.recorder.totals
         totals.unknown_cost += int(free is None)

@@ -13,6 +13,8 @@ class Clock:
 
     def __init__(self, seconds: float) -> None:
         self._until = asyncio.get_running_loop().time() + seconds
+        self.given = 0.0
+        """Seconds that were given back."""
 
     @property
     def left(self) -> float:
@@ -22,6 +24,7 @@ class Clock:
     def give_back(self, seconds: float) -> None:
         """Move the limit."""
         self._until += seconds
+        self.given += seconds
 
 
 class Unhurried:

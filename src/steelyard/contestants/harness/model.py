@@ -98,7 +98,7 @@ class Model:
             async with asyncio.timeout(max(0.0, self.seconds_left)):
                 reply = await self.client.complete(request)
         except Fault as fault:
-            self._lost(ticket, worst, paid=fault.paid)
+            self._lost(ticket, worst, paid=fault.paid, fault=fault)
             raise
         except TimeoutError:
             self._lost(ticket, worst, paid=None)
@@ -126,6 +126,13 @@ class Model:
                 raise LimitReachedError("tokens" if "tokens" in str(fault) else "money") from fault
             raise
 
-    def _lost(self, ticket: Ticket, worst: tuple[int | None, int | None], *, paid: bool | None) -> None:
+    def _lost(
+        self,
+        ticket: Ticket,
+        worst: tuple[int | None, int | None],
+        *,
+        paid: bool | None,
+        fault: Fault | None = None,
+    ) -> None:
         self.meter.lost(worst, paid=paid)
-        self.purse.settle(ticket, None, None, paid=paid)
+        self.purse.settle(ticket, None, None, paid=paid, fault=fault)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from steelyard.contestants.base import Answer, Ask, Place, Purse
 from steelyard.contestants.environment import OpenEnvironment, open_environment
@@ -35,7 +38,7 @@ from steelyard.sandbox.profile import Mount
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import Message, ToolSpec, text_of
 from steelyard.schema.price import PUSD
-from steelyard.schema.reply import Reply
+from steelyard.schema.reply import Reply, Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Attempt:
     hands: Hands | None = None
     environment: OpenEnvironment | None = None
     network: Network | None = None
+    began: int = field(default_factory=time.monotonic_ns)
     _loop: Loop | None = None
 
     async def work(self) -> Answer:
@@ -244,7 +248,7 @@ class Attempt:
             self.recorder.happened("limit", said, {"limit": ending.limit})
         self.recorder.attributes |= {"ended": ending.how, "turns": meter.turns}
         return Answer(
-            reply=_reply(ending, meter),
+            reply=structs.replace(_reply(ending, meter), timing=self._took(self._loop.model.clock)),
             trace=self._trace(ending.text if ending.how == "submitted" else ""),
             cost_pusd=meter.cost_pusd,
             changes=changes,
@@ -252,6 +256,11 @@ class Attempt:
             ended_by=EndedBy.BUDGET if ending.limit else EndedBy.CONTESTANT,
             limit=ending.limit,
         )
+
+    def _took(self, clock: Clock) -> Timing:
+        """The whole attempt, but for what an operator took to answer."""
+        took = max(1, time.monotonic_ns() - self.began - round(clock.given * 1e9))
+        return Timing(took, took)
 
     async def _end_box(self, hands: Hands) -> None:
         if self.network is not None:
