@@ -80,7 +80,7 @@ def standing(
         notes.append(f"intervals say what {people} would vote on other prompts, not what other people would")
     if level != 0.95:
         words += ["--level", f"{level:g}"]
-    features = [f for f in STYLE_FEATURES if style and poll.styles[f].any()]
+    features = [f for f in STYLE_FEATURES if style and f in poll.styles and poll.styles[f].any()]
     for f in features:
         words += ["--feature", f]
     if style and not features:
@@ -108,7 +108,7 @@ def _ranked(poll: Poll, options: RatingOptions, features: Sequence[str]) -> tupl
 
 def effect_of_poll(key: str, poll: Poll, held: BoolArray, *, style: bool = False) -> Effect:
     """As `effect`, from columns."""
-    one = standing(key, poll.take(~held), style=style)
+    one = standing(key, poll.take(~held) if held.any() else poll, style=style)
     two = standing(key, poll, style=style, quarantined=True) if held.any() else one
     return Effect(one, two, int(held.sum()))
 
