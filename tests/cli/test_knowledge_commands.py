@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,75 @@ def test_votes_kept_in_the_ledger_are_ranked(tmp_path: Path) -> None:
     file = json.loads(steelyard("rank", path, "--feature", "length", "--json").output)
     assert kept["rows"] == file["rows"]
     assert "400 votes" in steelyard("doctor", "arena", "--ledger", tmp_path / "led").output
+
+
+def test_votes_of_several_arenas_are_ranked_together(tmp_path: Path) -> None:
+    ledger = open_ledger(str(tmp_path / "led"))
+    lines = votes_file(tmp_path / "votes.csv").read_text().splitlines()
+    for name, rows in (("first", lines[1:151]), ("second", lines[151:])):
+        half = tmp_path / f"{name}.csv"
+        half.write_text("\n".join([lines[0], *rows]) + "\n")
+        import_results(ledger, [half], ImportOptions(name=name))
+    ledger.close()
+    place = ("--ledger", tmp_path / "led", "--json")
+    both = json.loads(steelyard("rank", "first", "second", *place).stdout)
+    whole = json.loads(steelyard("rank", tmp_path / "votes.csv", "--json").stdout)
+    assert both["rows"] == whole["rows"]
+    files = json.loads(steelyard("rank", tmp_path / "first.csv", tmp_path / "second.csv", "--json").stdout)
+    assert files["rows"] == whole["rows"]
+    assert json.loads(steelyard("rank", "first", "first", *place).stdout)["rows"] != whole["rows"]
+
+
+def test_several_runs_are_one_table(tmp_path: Path) -> None:
+    """A contestant of both runs is two; its tasks meet by name; votes and results do not mix."""
+    ledger = open_ledger(str(tmp_path / "led"))
+    for run, shift in (("monday", 0.0), ("tuesday", 0.25)):
+        rows = columns({"mine": np.clip(BASE + shift, 0, 1), run[:3]: BASE}, 2, 3)
+        import_results(ledger, [write(tmp_path / f"{run}.csv", rows)], ImportOptions(name=run, suite="s"))
+    import_results(ledger, [votes_file(tmp_path / "votes.csv")], ImportOptions(name="arena"))
+    ledger.close()
+    place = ("--ledger", tmp_path / "led")
+    got = steelyard("compare", "monday", "tuesday", *place, "--baseline", "mine (monday)", "--json")
+    found = json.loads(got.stdout)
+    by_name = {item["contestant"]: item for item in found["items"]}
+    assert set(by_name) == {"mine (tuesday)", "mon", "tue"}
+    assert by_name["mine (tuesday)"]["verdict"] == "better"
+    assert "several runs have mine" in " ".join(found["notes"])
+    ranked = json.loads(steelyard("rank", "monday", "tuesday", *place, "--json").stdout)
+    assert ranked["rows"][0]["contestant"] == "mine (tuesday)"
+    mixed = steelyard("rank", "monday", "arena", *place)
+    assert mixed.exit_code == 3
+    assert "rank them apart" in mixed.output
+    twice = steelyard("compare", "monday", "monday", *place)
+    assert twice.exit_code == 3
+    assert "the same run twice" in twice.output
+
+
+@pytest.mark.parametrize(
+    ("score", "minutes", "standing", "says"),
+    [
+        (lambda t, k: float((t + k) % 12 < 6), lambda t, k: 2.0**t, "yes", "known for 100%"),
+        (lambda t, k: 1.0, lambda t, k: 2.0**t, "no", "every run succeeded"),
+        (lambda t, k: float(t < 6), lambda t, k: 2.0**t + k, "no", "several lengths: t0: 1 and 2"),
+        (lambda t, k: 0.5, lambda t, k: 2.0**t, "no", "runs that passed or failed"),
+    ],
+)
+def test_doctor_promises_a_horizon_only_where_there_is_one(
+    tmp_path: Path,
+    score: Callable[[int, int], float],
+    minutes: Callable[[int, int], float],
+    standing: str,
+    says: str,
+) -> None:
+    cells = [(t, k) for t in range(12) for k in range(2)]
+    rows: dict[str, list[object]] = {
+        "task": [f"t{t}" for t, _ in cells],
+        "contestant": ["a"] * len(cells),
+        "trial": [k for _, k in cells],
+        "score": [score(t, k) for t, k in cells],
+        "minutes": [minutes(t, k) for t, k in cells],
+    }
+    found = json.loads(steelyard("doctor", write(tmp_path / "r.csv", rows), "--json").stdout)["findings"]
+    horizon = next(f for f in found if f["question"] == "time horizon")
+    assert horizon["standing"] == standing
+    assert says in horizon["sentence"]

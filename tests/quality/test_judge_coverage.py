@@ -113,15 +113,15 @@ def test_prediction_powered_mean_of_graded_scores_covers(n: int, tune: float, sh
     check(f"PPI of {shape}, {n} labels, tune {tune}", make, truth)
 
 
-def test_twenty_labels_of_a_lognormal_cover_less_as_documented() -> None:
-    """Its tail is not in 20 labels: what every interval of a mean comes to there, judge or not."""
+def test_twenty_labels_of_a_lognormal_cover() -> None:
+    """93.5 % over 20,000 sets (92.7 while its skewness was held against the variance that leverage enlarges)."""
 
     def make(rng: np.random.Generator) -> Estimate:
         z = rng.normal(size=220)
         y, f = np.exp(z), np.exp(z + 0.5 * rng.normal(size=220))
         return ppi_mean(y[:20], f[:20], f[20:])
 
-    check("PPI of lognormal(1), 20 labels", make, float(np.exp(0.5)), low=0.92, high=0.95)
+    check("PPI of lognormal(1), 20 labels", make, float(np.exp(0.5)))
 
 
 def test_clustered_prediction_powered_mean_covers() -> None:

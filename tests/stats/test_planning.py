@@ -153,3 +153,14 @@ def test_the_promised_power_holds_in_simulation() -> None:
 def test_a_pilot_without_any_difference_cannot_plan() -> None:
     got = pl.cheapest(pl.pilot_mean(np.ones(30), np.ones(30), np.full(30, np.nan)), pl.Goal(half_width=0.1))
     assert isinstance(got, Unknown)
+
+
+def test_a_pilots_plan_prefers_tasks_to_repeats_where_the_cost_is_about_the_same() -> None:
+    """A pilot that saw no variance between tasks: rounding alone must not buy 11 trials of each task."""
+    goal = pl.Goal(difference=0.05)
+    exact = pl.cheapest(pl.Split(0.0, (0.25, 0.225)), goal)
+    pilot = pl.cheapest(pl.Split(0.0, (0.25, 0.225), units=20), goal)
+    assert isinstance(exact, pl.Design)
+    assert isinstance(pilot, pl.Design)
+    assert pilot.trials == (1, 1)
+    assert exact.total_trials <= pilot.total_trials <= 1.01 * exact.total_trials

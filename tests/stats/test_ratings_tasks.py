@@ -75,5 +75,8 @@ def test_what_cannot_be_rated_is_refused() -> None:
     with pytest.raises(DataError, match="needs a column voter"):
         rate_tasks(table, replace(SIDES, cluster="voter"))
     apart = table_of_means([np.array([1.0, np.nan]), np.array([np.nan, 0.0])], np.arange(2), ["a", "b"])
-    with pytest.raises(DataError, match="no votes"):
+    with pytest.raises(DataError, match="no task has a score of two contestants"):
         rate_tasks(apart, SIDES)
+    same = table_of_means([np.array([1.0, 0.5]), np.array([1.0, 0.5])], np.arange(2), ["a", "b"])
+    with pytest.raises(DataError, match=r"each of the 2 tasks .* the same mean"):
+        rate_tasks(same, SIDES)

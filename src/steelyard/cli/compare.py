@@ -43,7 +43,7 @@ class Options:
 @json_option
 @guarded
 def command(**options: object) -> None:
-    """Compare contestants of SOURCE (files of results of any tool, or a run) with a baseline, paired by task."""
+    """Compare contestants of SOURCE (files of results of any tool, or runs) with a baseline, paired by task."""
     # lazy: numpy and scipy are needed only now
     from steelyard.decide.compare import METHODS, CompareOptions, Verdict, compare
     from steelyard.stats.base import fraction

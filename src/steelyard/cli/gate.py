@@ -41,12 +41,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--record/--no-record",
     default=True,
-    help="Keep the decision beside the run in its ledger (`steelyard view`).",
+    help="Keep the decision beside the run, when it is one, in its ledger (`steelyard view`).",
 )
 @json_option
 @guarded
 def command(**options: object) -> None:
-    """Judge SOURCE (files of results of any tool, or a run) by the rules in the YAML file RULES.
+    """Judge SOURCE (files of results of any tool, or runs) by the rules in the YAML file RULES.
 
     Exit codes: 0 pass, 10 regression, 11 undecided, 12 below the coverage floor, 7 nothing was measured.
     """
@@ -59,7 +59,7 @@ def command(**options: object) -> None:
     rules = rules_from(read_yaml(o.rules), str(o.rules))
     results = load(source, amounts=any(r.metric != "score" for r in rules))
     report = gate(results, rules)
-    if o.record and results.source.startswith("run "):
+    if o.record and results.source.startswith("run ") and len(source.source) == 1:
         _keep(source, o.rules, report)
     if o.junit:
         write(o.junit, junit(report))

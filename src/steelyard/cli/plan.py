@@ -69,7 +69,10 @@ def command(**options: object) -> None:
     source, own = split_source(options)
     o = Options(**own)  # type: ignore[arg-type] # click checked them
     if (o.half_width is None) == (o.difference is None):
-        raise UsageError("what is to be known?", wanted="--half-width or --difference, one of the two")
+        raise UsageError(
+            "what is to be known?", wanted="--half-width or --difference, one of the two",
+            got="none" if o.difference is None else "both", fix="say how well: --half-width 0.05",
+        )  # fmt: skip
     goal = Goal(
         o.half_width, o.difference, o.level, o.power, task_cost=o.task_cost, max_tasks=o.max_tasks,
         max_trials=o.max_trials, fixed_tasks=o.these_tasks,
@@ -86,7 +89,10 @@ def command(**options: object) -> None:
         one = rate_split(o.rate)
         plans = (know(one if o.difference is None else Split(2 * one.between, one.noise * 2), goal),)
     else:
-        raise UsageError("no pilot", wanted="SOURCE, or --rate, or --between with --noise")
+        raise UsageError(
+            "no pilot", wanted="SOURCE, or --rate, or --between with --noise",
+            fix="name a file of results or a run, or guess the pass rate: --rate 0.7",
+        )  # fmt: skip
     if o.as_json:
         emit_json({"plans": plans, "methods": METHODS})
     else:

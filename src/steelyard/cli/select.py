@@ -29,7 +29,7 @@ class Options:
 @json_option
 @guarded
 def command(**options: object) -> None:
-    """Choose a contestant for every stage of the YAML file PIPELINE from SOURCE (results with costs, or a run)."""
+    """Choose a contestant for every stage of the YAML file PIPELINE from SOURCE (results with costs, or runs)."""
     # lazy: numpy and scipy are needed only now
     from steelyard.decide.objective import pipeline_from
     from steelyard.decide.select import METHODS, select

@@ -1,4 +1,4 @@
-"""Where results come from: a file of any tool, or a run of the ledger. Options that several commands share."""
+"""Where results come from: files of any tool, or runs of the ledger. Options that several commands share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from steelyard.cli.common import open_place
-from steelyard.errors import UsageError
+from steelyard.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from steelyard.decide.columns import Reading
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """SOURCE (files, or one run) and how to read it."""
+    """SOURCE (files, or runs) and how to read it."""
 
     source: tuple[str, ...]
     place: str | None
@@ -74,37 +74,47 @@ def split_source(options: dict[str, object]) -> tuple[Source, dict[str, object]]
 
 
 def load(source: Source, *, amounts: bool = False, table: Table | None = None) -> Results:
-    """The results of files, or else of a run of the ledger. `amounts`: cost and seconds are needed, too.
+    """The results of files, or else of runs of the ledger. `amounts`: cost and seconds are needed, too.
 
     `table`: what `load_table` gave, so that a large file is read once.
     """
     # lazy: `--help` must not load numpy
-    from steelyard.ledger.runs import results_of_run
+    from steelyard.ledger.runs import results_of_run, results_of_runs
     from steelyard.ledger.tables import results_of_table
 
     pairs = [pair(w, "--where") for w in source.where]
     table = load_table(source) if table is None else table
     if table is not None:
         found = results_of_table(table, reading(source))
+    elif len(source.source) > 1:
+        found = results_of_runs(open_place(source.place, create=False), source.source, amounts=amounts)
     else:
         found = results_of_run(open_place(source.place, create=False), source.source[0], amounts=amounts)
     return found.where(dict(pairs)) if pairs else found
 
 
 def load_table(source: Source, *, quarantined: bool = False) -> Table | None:
-    """The tables of the files as one, or kept votes; None when SOURCE names a run."""
+    """The tables of the files as one, or kept votes; None when SOURCE names runs."""
     # lazy: `--help` must not load numpy
     from steelyard.ledger.runs import votes_of_chain
     from steelyard.ledger.shapes import read_any
     from steelyard.ledger.tables import is_file_name, joined
 
     paths = [Path(s) for s in source.source]
-    if len(paths) > 1 or is_file_name(paths[0]):
+    if any(is_file_name(p) for p in paths):
         return joined([read_any(p) for p in paths])
     ledger = open_place(source.place, create=False)
-    if any(c.key == source.source[0] for c in ledger.chains("votes")):
-        return votes_of_chain(ledger, source.source[0], quarantined=quarantined)
-    return None
+    kept = {c.key for c in ledger.chains("votes")}.intersection(source.source)
+    if not kept:
+        return None
+    runs = [s for s in source.source if s not in kept]
+    if runs:
+        raise DataError(
+            "votes and results in one table", where=ledger.place, wanted="arenas, or runs",
+            got=f"arena {', '.join(sorted(kept))}; not one: {', '.join(runs)}", fix="rank them apart",
+        )  # fmt: skip
+    chains = dict.fromkeys(source.source)  # an arena that is named twice votes once
+    return joined([votes_of_chain(ledger, key, quarantined=quarantined) for key in chains])
 
 
 def reading(source: Source) -> Reading:

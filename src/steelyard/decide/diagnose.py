@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.decide.coverage import coverage
+from steelyard.decide.horizons import horizons
 from steelyard.decide.knowing import knowing
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
+from steelyard.stats.horizon import HorizonOptions
 from steelyard.stats.planning import Goal
 from steelyard.stats.ratings import rate
 from steelyard.stats.ratings_votes import Votes
@@ -53,7 +55,7 @@ def diagnose(results: Results) -> Diagnosis:
     counts = np.bincount(cells, minlength=results.task.size * len(results.names))
     per_cell = counts[counts > 0]
     facts = (
-        f"{results.rows} rows, {results.task.size} tasks, {len(results.names)} contestants: "
+        f"{_some(results.rows, 'row')}, {_some(results.task.size, 'task')}, {_some(len(results.names), 'contestant')}: "
         + ", ".join(results.names[:8])
         + (" ..." if len(results.names) > 8 else ""),
         f"trials of a task: {per_cell.min()} to {per_cell.max()}",
@@ -70,7 +72,7 @@ def diagnose(results: Results) -> Diagnosis:
         _grades(results),
         _amount(results.cost, "cost: cheapest sufficient contestant, quality-cost front", "cost"),
         _amount(results.seconds, "latency limits", "seconds"),
-        _amount(results.minutes, "time horizon", "minutes (what a skilled person takes for the task)"),
+        _horizon(results),
     )
     return Diagnosis(facts, tuple(f for f in findings if f is not None), results.notes)
 
@@ -182,7 +184,9 @@ def _clusters(results: Results) -> Finding:
     question = "tasks that belong together"
     if results.cluster is not None:
         return Finding(
-            question, Standing.YES, f"{results.cluster.size} clusters; intervals count them, not tasks"
+            question,
+            Standing.YES,
+            f"{_some(results.cluster.size, 'cluster')}; intervals count them, not tasks",
         )
     why = "no cluster column: if tasks share a passage, a repository or a family, intervals are too narrow without it"
     return Finding(question, Standing.NO, why)
@@ -191,7 +195,7 @@ def _clusters(results: Results) -> Finding:
 def _conditions(results: Results) -> Finding | None:
     if not results.conditions:
         return None
-    said = ", ".join(f"{name} ({column.size} values)" for name, column in results.conditions.items())
+    said = ", ".join(f"{name} ({_some(column.size, 'value')})" for name, column in results.conditions.items())
     return Finding("scores by condition", Standing.YES, said)
 
 
@@ -203,6 +207,31 @@ def _grades(results: Results) -> Finding:
     return Finding(
         "failures told from wrong answers", Standing.YES, f"{lost} rows are ungraded and bound the scores"
     )
+
+
+def _horizon(results: Results) -> Finding:
+    """As `decide.horizons` finds it, without intervals."""
+    question = "time horizon"
+    found = _amount(results.minutes, question, "minutes (what a skilled person takes for the task)")
+    if found.standing is Standing.NO:
+        return found
+    try:
+        fitted = horizons(results, HorizonOptions(bootstrap=0))
+    except DataError as e:
+        return Finding(question, Standing.NO, e.message + (f": {e.got}" if e.got else ""))
+    lacking = {
+        a.contestant: v for a in fitted for e in a.minutes.values() if isinstance(v := e.value, Unknown)
+    }
+    if not lacking:
+        return found
+    name, why = next(iter(lacking.items()))
+    standing = Standing.NO if len(lacking) == len(fitted) else Standing.WEAK
+    more = f" ({len(lacking)} of {len(fitted)} contestants)" if len(lacking) > 1 else ""
+    return Finding(question, standing, f"{name}: {why.reason}{more}")
+
+
+def _some(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _amount(column: np.ndarray | None, question: str, name: str) -> Finding:

@@ -68,6 +68,7 @@ def split_of(results: Results, names: tuple[str, ...]) -> Split:
             where=results.source,
             wanted=f"two tasks with a score of {' and '.join(names)}",
             got=str(int(used.sum())),
+            fix="add tasks, or check that both were run on the same ones",
         )
     counts = [s.counts[used] for s in sums]
     noise = [s.noise[used] for s in sums]

@@ -116,7 +116,7 @@ class Results:
                     where=self.source,
                     wanted=", ".join(known) or "a suite or condition column",
                     got=name,
-                    fix=nearest(name, known),
+                    fix=nearest(name, known) if known else "add the column, or leave the filter out",
                 )
             labels = [str(x) for x in column.labels]
             if value not in labels:

@@ -92,6 +92,15 @@ _KEYS = (
     "gate", "name", "contestant", "baseline", "metric", "margin", "coverage", "error", "looks", "trials", "where",
     "floor", "ungraded", "by", "journeys", "band",
 )  # fmt: skip
+_INSTEAD = {
+    "sequential": "write looks: sequential",
+    "fixed": "write looks: fixed",
+    "tier": "write gate: regression",
+    "alpha": "write error: 0.05",
+    "level": "write error: 0.05, one less the level",
+    "condition": "write where: {CONDITION: VALUE}",
+}
+"""Keys that other tools or our own words suggest, and what to write."""
 
 
 def rules_from(document: object, where: str = "gate") -> tuple[Rule, ...]:
@@ -116,8 +125,9 @@ def _rule(entry: object, where: str) -> Rule:
     for key in entry:
         if key not in _KEYS:
             raise PlanError(
-                f"unknown key {key!r}", where=where, wanted=", ".join(_KEYS), fix=nearest(str(key), _KEYS)
-            )
+                f"unknown key {key!r}", where=where, wanted=", ".join(_KEYS),
+                fix=_INSTEAD.get(str(key)) or nearest(str(key), _KEYS),
+            )  # fmt: skip
     tier = _choice(entry, "gate", tuple(t.value for t in Tier), where, "regression")
     metric = _choice(entry, "metric", METRICS, where, "score")
     looks = _choice(entry, "looks", ("fixed", "sequential"), where, "fixed")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.decide.beside import together
 from steelyard.decide.coverage import Counted, counted
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
-from steelyard.ledger.base import Cells, Ledger, SuiteData
+from steelyard.ledger.base import Cells, Ledger, RunInfo, SuiteData
 from steelyard.ledger.tables import Table
 from steelyard.ledger.taskcolumns import Labels, TaskColumns, columns_of
 from steelyard.ledger.votes import ballots
@@ -73,6 +74,35 @@ def results_of_run(
         source=f"run {info.run}",
         notes=tuple(notes),
     )
+
+
+def results_of_runs(ledger: Ledger, runs: Sequence[str], *, amounts: bool = False) -> Results:
+    """The trials of several runs as one table, tasks joined as SUITE/ID. What `decide.beside.together` does with
+    contestants that several runs have. A suite that the runs have in different versions is said in a note."""
+    infos = [ledger.find(run) for run in runs]
+    found = [i.run for i in infos]
+    if len(set(found)) < len(found):
+        raise DataError(
+            "the same run twice", where=ledger.place, got=", ".join(found), fix="name each run once"
+        )
+    parts = [results_of_run(ledger, run, amounts=amounts, qualified=True) for run in found]
+    versions: dict[str, dict[str, str]] = {}
+    for run in found:
+        for suite in ledger.plan(run).suites:
+            versions.setdefault(suite.name, {})[run] = suite.version
+    odd = [name for name, of in versions.items() if len(set(of.values())) > 1]
+    table = together(parts, _short_names(infos))
+    notes = tuple(
+        f"suite {name} has different versions in these runs: tasks are joined by id, and may differ"
+        for name in odd
+    )
+    return replace(table, notes=(*table.notes, *notes))
+
+
+def _short_names(infos: Sequence[RunInfo]) -> list[str]:
+    """The runs' own names where they have different ones, or else their ids."""
+    names = [i.name for i in infos]
+    return names if all(names) and len(set(names)) == len(names) else [i.run for i in infos]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,7 +117,10 @@ def joined(tables: Sequence[Table]) -> Table:
         return tables[0]
     names = dict.fromkeys(name for t in tables for name in t.columns)
     columns: dict[str, list[object]] = {str(n): [] for n in names}
-    anonymous = [not any(r in t.columns for r in ("contestant", *ALIASES["contestant"])) for t in tables]
+    anonymous = [
+        not (is_votes(t) or any(r in t.columns for r in ("contestant", *ALIASES["contestant"])))
+        for t in tables
+    ]
     if any(anonymous):
         columns.setdefault("contestant", [])
     for table, unnamed in zip(tables, anonymous, strict=True):

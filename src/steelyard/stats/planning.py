@@ -30,6 +30,7 @@ from steelyard.stats.base import FloatArray, finite, fraction, same_length, z_qu
 from steelyard.unknown import Unknown, is_known
 
 ASSUMED = Unknown("variances were assumed, not measured")
+_ALIKE = 1.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class Split:
     def __post_init__(self) -> None:
         if not self.noise or any(not math.isfinite(v) or v < 0 for v in (self.between, *self.noise)):
             raise DataError(
-                "variances", wanted="finite and not negative", got=f"{self.between}, {self.noise}"
-            )
+                "variances: out of range", wanted="finite and not negative", got=f"{self.between}, {self.noise}",
+                fix="give variances of scores: at most 0.25 for pass or fail",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,26 @@ class Goal:
 
     def __post_init__(self) -> None:
         if (self.half_width is None) == (self.difference is None):
-            raise DataError("goal", wanted="a half_width or a difference, one of the two", got="both or none")
+            raise DataError(
+                "goal: what is to be known?", wanted="a half_width or a difference, one of the two",
+                got="none" if self.difference is None else "both", fix="give one: half_width=0.05",
+            )  # fmt: skip
         size = self.size
         if not 0 < size < math.inf:
-            raise DataError("goal", wanted="a positive number", got=str(size))
+            name = "difference" if self.half_width is None else "half_width"
+            raise DataError(
+                f"{name}: out of range",
+                wanted="above 0",
+                got=str(size),
+                fix=f"give a share such as {name} 0.05",
+            )
         fraction(self.level, "level")
         fraction(self.power, "power")
         if any(not c >= 0 or not math.isfinite(c) for c in (*self.costs, self.task_cost)):
-            raise DataError("costs", wanted="finite and not negative", got=f"{self.costs}, {self.task_cost}")
+            raise DataError(
+                "costs: out of range", wanted="finite and not negative", got=f"{self.costs}, {self.task_cost}",
+                fix="mend the price of a trial (--price) or of a task (--task-cost)",
+            )  # fmt: skip
 
     @property
     def size(self) -> float:
@@ -132,7 +146,8 @@ def cheapest(split: Split, goal: Goal) -> Design | Unknown:
     bounds does.
 
     Every combination of trials up to `max_trials` is tried for two contestants (all alike beyond two), so
-    that rounding is exact. Ties go to fewer trials a task: more tasks are worth more than repeats.
+    that rounding is exact. Ties go to fewer trials a task: more tasks are worth more than repeats. From a pilot, costs
+    within 1 % of the least are a tie: its variances are never known as well as that.
     """
     costs = goal.costs if len(goal.costs) == len(split.noise) else goal.costs * len(split.noise)
     if len(costs) != len(split.noise):
@@ -154,8 +169,9 @@ def cheapest(split: Split, goal: Goal) -> Design | Unknown:
             f"{_ceil(split.between / goal.variance)} or more tasks are needed"
         )
     cost = np.where(allowed, cost, np.inf)
+    near = cost <= float(cost.min()) * (_ALIKE if is_known(split.units) else 1.0)
     # ties: fewer trials a task in all
-    best = int(np.lexsort((grid.sum(axis=1), cost))[0])
+    best = int(np.lexsort((cost, np.where(near, grid.sum(axis=1), np.inf)))[0])
     trials = tuple(int(k) for k in grid[best])
     design = Design(int(tasks[best]), trials, float(cost[best]), _method(goal))
     return replace(design, tasks_range=_range(split, goal, trials), notes=_notes(split))
@@ -178,7 +194,10 @@ def rate_split(rate: float, *, within_share: float = 0.5) -> Split:
     """A guess without a pilot: pass/fail trials of this rate, `within_share` of p(1-p) from trial to
     trial."""
     if not 0 <= rate <= 1 or not 0 <= within_share <= 1:
-        raise DataError("rate", wanted="rate and within_share from 0 to 1", got=f"{rate}, {within_share}")
+        name, got = ("rate", rate) if not 0 <= rate <= 1 else ("within_share", within_share)
+        raise DataError(
+            f"{name}: out of range", wanted="0 to 1", got=f"{got}", fix=f"give a share such as {name} 0.7"
+        )
     total = rate * (1.0 - rate)
     return Split((1.0 - within_share) * total, (within_share * total,))
 
@@ -216,7 +235,7 @@ def _pilot(column: FloatArray, parts: list[tuple[ArrayLike, ArrayLike]]) -> Spli
 
 def _spread(column: FloatArray) -> float:
     if column.size < 2:
-        raise DataError("the pilot has one task", wanted="two tasks or more", got="1")
+        raise DataError("the pilot has one task", wanted="two tasks or more", got="1", fix="add tasks")
     return float(column.var(ddof=1))
 
 
@@ -225,7 +244,9 @@ def _fixed(split: Split, goal: Goal, costs: tuple[float, ...]) -> Design | Unkno
     n = goal.fixed_tasks
     assert n is not None
     if n < 1:
-        raise DataError("fixed_tasks", wanted="one or more", got=str(n))
+        raise DataError(
+            "fixed_tasks: out of range", wanted="one or more", got=str(n), fix="give the number of tasks"
+        )
     if split.mixed:
         return Unknown("the pilot has one trial a task: how much trials differ is not known")
     grid = _grid(len(split.noise), goal.max_trials)
@@ -242,7 +263,9 @@ def _fixed(split: Split, goal: Goal, costs: tuple[float, ...]) -> Design | Unkno
 
 def _grid(contestants: int, most: int) -> FloatArray:
     if most < 1:
-        raise DataError("max_trials", wanted="one or more", got=str(most))
+        raise DataError(
+            "max_trials: out of range", wanted="one or more", got=str(most), fix="give 1 or more, such as 8"
+        )
     k = np.arange(1, most + 1, dtype=np.float64)
     if contestants == 2:
         a, b = np.meshgrid(k, k, indexing="ij")

@@ -154,6 +154,7 @@ def _independent(
         return _asymptotic(value, se, (o, name), counts)
     if two_valued:
         return _counted(value, data, lam, (name, judge_part, o.level))
+    plain = own + judge_part
     if o.tune == "auto" and n > 2 and lam > 0:
         own = _tuned_variance(y, f, lam)
     if own + judge_part == 0:
@@ -165,7 +166,9 @@ def _independent(
     se = math.sqrt(own + judge_part)
     df = (own + judge_part) ** 2 / (own**2 / (n - 1) + judge_part**2 / (big - 1))
     method = f"{name}, Student's t corrected for skew"
-    skewness = (third_cumulant(y - lam * f) + lam**3 * third_cumulant(rest)) / se**3
+    # the third moment is of residuals without a leverage, so is the variance it is held against: with the larger one
+    # 20 labels of a long tail look less skewed than they are (lognormal(1): 92.7 % for 93.5)
+    skewness = (third_cumulant(y - lam * f) + lam**3 * third_cumulant(rest)) / plain**1.5
     low, high = skewed_limits(value, se, skewness, df, o.level)
     return Estimate(value, se, Interval(low, high, o.level, method), method, *counts, df)
 

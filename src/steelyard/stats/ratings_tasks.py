@@ -84,8 +84,19 @@ def _tabulated(table: TaskTable) -> Cells:
         b.append(pair.j)
         counts.append([np.count_nonzero(pair.score == s) for s in (0.0, 0.5, 1.0)])
     if not a:
-        raise DataError("there are no votes", wanted="a task that two contestants have")
-    return Cells(np.array(a), np.array(b), np.array(counts, np.float64), len(table.names))
+        raise DataError(
+            "no task has a score of two contestants", wanted="tasks in common",
+            got=f"{', '.join(table.names[:8])}: each on tasks of its own",
+            fix="check that all were run on the same suite and that task names agree",
+        )  # fmt: skip
+    cells = Cells(np.array(a), np.array(b), np.array(counts, np.float64), len(table.names))
+    if len(table.names) > 1 and not cells.counts[:, [0, 2]].any():
+        raise DataError(
+            f"on each of the {int(cells.counts.sum()):,} tasks that two contestants share they have the same mean",
+            wanted="at least one task on which one does better",
+            fix="add tasks that tell them apart; how alike they are: steelyard compare",
+        )
+    return cells
 
 
 def _clustered(table: TaskTable, cells: Cells, params: FloatArray, bread: FloatArray) -> Covariance:
