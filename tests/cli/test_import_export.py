@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +18,7 @@ from click.testing import CliRunner, Result
 from steelyard.cli.main import main
 from steelyard.errors import ExitCode
 from steelyard.ledger import open_ledger
+from steelyard.ledger.runs import counts_of_cells, results_of_run
 from steelyard.testing.ledger_rows import plan_of, sums, whole_trial
 
 
@@ -58,6 +65,62 @@ def test_an_import_that_was_cut_off_says_so_wherever_it_is_read(tmp_path: Path, 
     again = call("resume", "half", "--ledger", place)
     assert again.exit_code == ExitCode.BAD_INPUT
     assert "the files again: it was cut off" in again.stderr
+
+
+def test_what_an_import_holds_is_what_was_planned(tmp_path: Path, place: str) -> None:
+    rows = [("x", "t1", 0, 1), ("x", "t1", 3, 0), ("x", "t2", 0, 1), ("y", "t1", 0, 1)]
+    source = tmp_path / "uneven.csv"
+    source.write_text("contestant,task,trial,score\n" + "".join("{},{},{},{}\n".format(*r) for r in rows))
+    assert call("import", str(source), "--ledger", place).exit_code == ExitCode.OK
+    shown = call("show", "last", "--json", "--ledger", place)
+    lines = {line["contestant"]: line for line in json.loads(shown.stdout)["overall"]}
+    assert [lines["x"][k] for k in ("n_planned", "n_graded", "coverage")] == [3, 3, 1.0]
+    assert [lines["y"][k] for k in ("n_planned", "n_graded", "coverage", "n_waiting")] == [2, 1, 0.5, 1]
+    assert (
+        "1 trial is missing: not every contestant did every task"
+        in call("show", "last", "--ledger", place).stdout
+    )
+    listed = json.loads(call("show", "--json", "--ledger", place).stdout)
+    assert listed[0]["unpriced"] == ["x", "y"], "an import without costs does not claim to have cost nothing"
+    with closing(open_ledger(place)) as ledger:
+        run = ledger.find("last").run
+        found = results_of_run(ledger, run)
+        names = [found.contestant.labels[i] for i in found.contestant.index]
+        judged = sorted(zip(names, found.graded.tolist(), strict=True))
+        assert judged == [("x", True)] * 3 + [("y", False), ("y", True)]
+        counts = {c.contestant: (c.trials, c.graded) for c in counts_of_cells(ledger, run)}
+    assert counts == {"x": (3, 3), "y": (2, 1)}
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80"])
+def test_no_figure_of_a_leaderboard_is_cut_on_a_narrow_terminal(
+    tmp_path: Path, place: str, columns: str
+) -> None:
+    source = tmp_path / "answers.csv"
+    who = ["a contestant with a name that is rather long", "b"]
+    rows = "".join(f"{c},t{i},{i % 2},0.0123\n" for c in who for i in range(30))
+    source.write_text("contestant,task,score,cost\n" + rows + f"{who[0]},t30,,\n")
+    assert call("import", str(source), "--ledger", place).exit_code == ExitCode.OK
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "COLUMNS": columns, "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "steelyard", "show", "last", "--ledger", place], stdout=theirs, env=env
+    ) as process:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # a terminal whose other end is closed cannot be read
+            while piece := os.read(ours, 65536):
+                said += piece
+    os.close(ours)
+    assert process.returncode == 0
+    text = said.decode()
+    assert "\x1b" not in text
+    assert "…" not in text
+    assert max(map(len, text.split("\r\n\r\n")[0].splitlines())) <= int(columns)
+    piped = call("show", "last", "--ledger", place).stdout
+    figures = set(re.findall(r"[$\d.]+%?", piped.split("\n\n")[0].split("\n", 1)[1]))
+    assert {"50.0", "33.2", "66.8", "96.8%", "$0.0123"} <= figures
+    assert all(figure in text for figure in figures)
 
 
 def test_json_names_the_run(tmp_path: Path, place: str) -> None:

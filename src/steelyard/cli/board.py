@@ -6,7 +6,8 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,6 +21,10 @@ from steelyard.unknown import Unknown, is_known, plain
 if TYPE_CHECKING:
     from steelyard.decide.leaderboard import Line
     from steelyard.stats.base import Figure
+
+
+MANY = 100_000
+"""Columns of a pipe or a file, whose lines are as long as they need to be."""
 
 
 def board_json(found: Results) -> dict[str, object]:
@@ -71,29 +76,91 @@ def _seconds(value: Figure) -> str:
 
 def board_text(found: Results) -> str:
     """The table, by suite where there are several, then the verdict and the notes that belong to it."""
-    width = shutil.get_terminal_size((118, 24)).columns if sys.stdout.isatty() else 118
+    width = shutil.get_terminal_size((118, 24)).columns if sys.stdout.isatty() else None
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     stream = io.StringIO()
-    console = Console(
-        file=stream, width=max(60, width), force_terminal=colour, no_color=not colour, highlight=False
-    )
+
+    def console(columns: int) -> Console:
+        return Console(
+            file=stream, width=columns, force_terminal=colour, no_color=not colour, highlight=False
+        )
+
+    texts = console(max(20, width or 118))
+    shown = _Shown(console(MANY) if width is None else texts, found.board.level, width)
     board = found.board
     many = len(found.plan.suites) > 1
     title = clean(found.plan.name or "leaderboard") + (" - all suites" if many else "")
-    console.print(_table(title, board.overall, board.level))
+    shown.table(title, board.overall)
     if many:
         for use in found.plan.suites:
             lines = [line for line in board.by_suite if line.suite == use.name]
             lines.sort(key=lambda x: -x.estimate.value if is_known(x.estimate.value) else 9.0)
-            console.print(_table(f"suite {clean(use.name)}", lines, board.level))
-    console.print(Text(f"\n{clean(board.sentence)}"))
+            shown.table(f"suite {clean(use.name)}", lines)
+    texts.print(Text(f"\n{clean(board.sentence)}"))
     for note in notes(found):
-        console.print(Text(f"- {clean(note)}"))
+        texts.print(Text(f"- {clean(note)}"))
     return stream.getvalue().rstrip("\n")
 
 
-def _table(title: str, lines: tuple[Line, ...] | list[Line], level: float) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+Column = tuple[str, list[str]]
+"""Header and cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Tables on a console of `width` columns; None: a file or a pipe, whose lines may be as long as they need."""
+
+    console: Console
+    level: float
+    width: int | None
+
+    def table(self, title: str, lines: Sequence[Line]) -> None:
+        """Print lines. No figure is ever cut: columns that do not fit come below, under the names once more."""
+        names = [clean(line.contestant, 60) for line in lines]
+        names_width = min(32, max(len(name) for name in names))
+        if self.width is not None:
+            names_width = min(names_width, self.width // 2)
+        rest = _columns(lines, self.level)
+        while rest:
+            n, room = len(rest), names_width
+            if self.width is not None:
+                n = _fitting(rest, self.width - names_width)
+                room = min(names_width, self.width - _wide(rest[0])) if n == 1 else names_width
+            self._print(title, names, room, rest[:n])
+            rest, title = rest[n:], ""
+
+    def _print(self, title: str, names: list[str], names_width: int, columns: list[Column]) -> None:
+        table = Table(
+            title=Text(title) if title else None,
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+        )
+        table.add_column("contestant", overflow="fold", width=max(names_width, len("contestant")))
+        for header, _ in columns:
+            table.add_column(header, justify="right", no_wrap=True, min_width=len(header))
+        for i, name in enumerate(names):
+            table.add_row(Text(name), *[Text(cells[i]) for _, cells in columns])
+        self.console.print(table, crop=False, no_wrap=True)
+
+
+def _wide(column: Column) -> int:
+    """Characters of a column with the gap before it."""
+    header, cells = column
+    return 2 + max(len(header), *map(len, cells))
+
+
+def _fitting(columns: list[Column], width: int) -> int:
+    """How many of the columns, one at least, stand beside each other in `width`."""
+    for n, column in enumerate(columns):
+        width -= _wide(column)
+        if width < 0:
+            return max(1, n)
+    return len(columns)
+
+
+def _columns(lines: Sequence[Line], level: float) -> list[Column]:
     bounded = any(_bounds(line) for line in lines)
     free = all(is_known(line.cost_dollars) and line.cost_dollars == 0 for line in lines)
     columns: list[tuple[str, Callable[[Line], str]]] = [
@@ -120,9 +187,4 @@ def _table(title: str, lines: tuple[Line, ...] | list[Line], level: float) -> Ta
     columns.append(
         ("tok/s", lambda x: f"{x.tokens_per_second:.0f}" if is_known(x.tokens_per_second) else "-")
     )
-    table.add_column("contestant", overflow="fold", min_width=min(32, max(len(x.contestant) for x in lines)))
-    for name, _ in columns:
-        table.add_column(name, justify="right")
-    for line in lines:
-        table.add_row(Text(clean(line.contestant, 60)), *[Text(show(line)) for _, show in columns])
-    return table
+    return [(name, [show(line) for line in lines]) for name, show in columns]

@@ -229,9 +229,18 @@ class Ledger(Protocol):
     place: str
 
     def create_run(
-        self, plan: Plan, suites: Sequence[SuiteData], *, name: str = "", source: str = "run"
+        self,
+        plan: Plan,
+        suites: Sequence[SuiteData],
+        *,
+        name: str = "",
+        source: str = "run",
+        unstated: Sequence[str] = (),
     ) -> RunWriter:
-        """Begin a run: keeps the plan and all of its suites' tasks, so that it can be judged again without files."""
+        """Begin a run: keeps the plan and all of its suites' tasks, so that it can be judged again without files.
+
+        `unstated`, for a `source` other than `run`: contestants of whose trials some have no known cost.
+        """
 
     def open_run(self, run: str) -> RunWriter:
         """Take up the writing of a run again. Raises LedgerBusy while another live process holds it."""

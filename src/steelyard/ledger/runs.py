@@ -14,6 +14,7 @@ from steelyard.decide.coverage import Counted, counted
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
 from steelyard.ledger.base import Cells, Ledger, RunInfo, SuiteData
+from steelyard.ledger.planned import is_import, planned_trials
 from steelyard.ledger.tables import Table
 from steelyard.ledger.taskcolumns import Labels, TaskColumns, columns_of
 from steelyard.ledger.votes import ballots
@@ -44,7 +45,10 @@ def results_of_run(
     n_t = sum(len(s) for s in kept)
     rows = _scores(ledger, info.run, wanted, amounts=amounts)
     notes = []
-    if plan.trials.until is None:
+    if is_import(info.source):
+        there = planned_trials(plan, info.source, ledger.cells(info.run).columns)
+        rows = rows.filled_up(wanted, there.astype(np.int64), plan.trials.count)
+    elif plan.trials.until is None:
         rows = rows.with_missing(wanted, n_t, plan.trials.count)
     else:
         notes.append(
@@ -125,7 +129,19 @@ class _Rows:
         lacking = np.broadcast_to(planned[:, None, None], (planned.size, n_tasks, repeats)).copy()
         inside = self.k < repeats
         lacking[self.c[inside], self.t[inside], self.k[inside]] = False
-        c, t, k = np.nonzero(lacking)
+        return self._and_ungraded(*np.nonzero(lacking))
+
+    def filled_up(self, wanted: Sequence[int], planned: IntArray, repeats: int) -> _Rows:
+        """With rows up to as many of a (contestant, task) as `planned` says, after the others."""
+        lacking = np.zeros(planned.shape, np.int64)
+        lacking[wanted] = planned[wanted]
+        np.subtract.at(lacking, (self.c, self.t), 1)
+        c, t = np.nonzero(lacking > 0)
+        n = lacking[c, t]
+        nth = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+        return self._and_ungraded(np.repeat(c, n), np.repeat(t, n), repeats + nth)
+
+    def _and_ungraded(self, c: IntArray, t: IntArray, k: IntArray) -> _Rows:
         if not c.size:
             return self
         none = np.full(c.size, np.nan)
@@ -307,9 +323,7 @@ def counts_of_cells(ledger: Ledger, run: str) -> tuple[Counted, ...]:
     info = ledger.find(run)
     plan, cells = ledger.plan(info.run), ledger.cells(info.run)
     graded = cells.columns["graded"]
-    trials = graded + cells.columns["ungraded"]
-    if plan.trials.until is None:
-        np.maximum(trials, plan.trials.count, out=trials)
+    trials = np.maximum(graded + cells.columns["ungraded"], planned_trials(plan, info.source, cells.columns))
     names = [x.name for x in plan.contestants]
     return tuple(
         counted(name, trials[c].astype(np.int64), graded[c].astype(np.int64))

@@ -59,7 +59,13 @@ class SqlLedger:
         self._lock = threading.Lock()
 
     def create_run(
-        self, plan: Plan, suites: Sequence[SuiteData], *, name: str = "", source: str = "run"
+        self,
+        plan: Plan,
+        suites: Sequence[SuiteData],
+        *,
+        name: str = "",
+        source: str = "run",
+        unstated: Sequence[str] = (),
     ) -> SqlRunWriter:
         """Begin a run: keeps the plan and all of its suites' tasks; see `Ledger`."""
         at = time.time_ns()
@@ -86,7 +92,7 @@ class SqlLedger:
                     suite_names=tuple(s.header.name for s in suites),
                     contestants=tuple(c.name for c in plan.contestants),
                     n_tasks=n_tasks,
-                    unpriced=unpriced(plan) if source == "run" else (),
+                    unpriced=unpriced(plan) if source == "run" else tuple(unstated),
                 )
                 kept = canonical(manifest)
                 start = blocks.begin(tx, "run", run, at)

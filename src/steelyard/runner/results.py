@@ -12,6 +12,7 @@ import numpy as np
 from steelyard.decide.leaderboard import Leaderboard, leaderboard
 from steelyard.decide.tally import Evidence
 from steelyard.ledger.base import InFlight, Ledger, RunInfo
+from steelyard.ledger.planned import is_import, planned_trials
 from steelyard.runner.adaptive import Adaptive, clusters_by_suite
 from steelyard.runner.base import Prepared, prepared
 from steelyard.runner.exposure import exposures
@@ -93,7 +94,7 @@ def results(ledger: Ledger, run: str, scorer: str = "") -> Results:
 
 
 def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> Evidence:
-    """Columns of the run with what the plan asked for. In an adaptive run, planned is what was sent."""
+    """Columns of the run with what the plan asked for."""
     plan = ready.plan
     cells = ledger.cells(run, scorer)
     n = ready.n_tasks
@@ -102,15 +103,12 @@ def evidence_of(ledger: Ledger, run: str, ready: Prepared, scorer: str = "") -> 
         np.broadcast_to(np.int64(0), (n,)) if len(sizes) == 1 else np.repeat(np.arange(len(sizes)), sizes)
     )
     clusters = cluster_codes(ready)
-    planned = np.broadcast_to(np.float64(plan.trials.count), (len(plan.contestants), n))
-    if plan.trials.until is not None:
-        planned = cells.columns["graded"] + cells.columns["ungraded"]
     return Evidence(
         contestants=tuple(s.name for s in plan.contestants),
         suites=tuple(u.name for u in plan.suites),
         suite_of=suite_of,
         clusters=clusters,
-        planned=planned,
+        planned=planned_trials(plan, ledger.find(run).source, cells.columns),
         columns=cells.columns,
         agents=frozenset(c for c, x in enumerate(plan.contestants) if x.kind == "agent"),
     )
@@ -175,12 +173,16 @@ def notes(found: Results) -> list[str]:
     if found.n_unscored and found.info.status != "running":
         many = "1 trial is" if found.n_unscored == 1 else f"{found.n_unscored} trials are"
         said.append(f"{many} kept without a score: `steelyard rescore {found.info.run}` judges what is kept.")
-    if found.info.source.startswith("import") and found.info.status == "open":
+    if is_import(found.info.source) and found.info.status == "open":
         said.append("The import was cut off: this is a part of what was to come. Import the files again.")
     waiting = sum(line.n_waiting for line in found.board.overall) - found.n_unscored
     if waiting > 0:
         many = "1 planned trial is" if waiting == 1 else f"{waiting} planned trials are"
-        said.append(f"{many} not done yet.")
+        lacking = "1 trial is missing" if waiting == 1 else f"{waiting} trials are missing"
+        imported = is_import(found.info.source)
+        said.append(
+            f"{lacking}: not every contestant did every task." if imported else f"{many} not done yet."
+        )
     if lost := found.possibly_paid.calls:
         most = found.possibly_paid.at_most_dollars
         many = "1 call was" if lost == 1 else f"{lost} calls were"

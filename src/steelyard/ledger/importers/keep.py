@@ -77,10 +77,14 @@ class _Census:
     suites: dict[str, dict[str, Task]] = field(default_factory=dict)
     trials: dict[tuple[str, str, str, int], str] = field(default_factory=dict)
     scored: int = 0
+    unstated: dict[str, None] = field(default_factory=dict)
+    """Contestants that have a trial whose cost is not known, in order of appearance."""
 
     def count(self, trial: TrialIn) -> int:
         """Take a trial; returns its repeat. Raises DataError when it is there already, or its task differs."""
         self.contestants.setdefault(trial.contestant, trial.model)
+        if trial.cost_pusd is None:
+            self.unstated[trial.contestant] = None
         tasks = self.suites.setdefault(trial.suite, {})
         known = tasks.setdefault(trial.task.id, trial.task)
         if known != trial.task and known.input != trial.task.input:
@@ -160,7 +164,8 @@ def _keep(
         for task_id in tasks:
             index[name, task_id] = len(index)
     order = {name: c for c, name in enumerate(census.contestants)}
-    with ledger.create_run(plan, suites, source="import:" + "+".join(kinds)) as writer:
+    source, unstated = "import:" + "+".join(kinds), tuple(census.unstated)
+    with ledger.create_run(plan, suites, source=source, unstated=unstated) as writer:
         now = time.time_ns()
         writer.append([Noted(now, "imported", canonical(_origin(p, f)).decode()) for p, f in formats])
         again = _Census()
