@@ -93,3 +93,23 @@ def test_gsm8k_models_from_a_table(shared_data: Path, tmp_path: Path) -> None:
     assert got["paired"]["se_unpaired"] == pytest.approx(0.0173, abs=5e-5)
     sequential = json.loads(steelyard("compare", out, "--sequential", "--json").stdout)["items"][0]
     assert sequential["verdict"] == "better"
+
+
+def test_estimate_repeats_of_tau_bench_are_the_published_ones(shared_data: Path) -> None:
+    log = shared_data / "tau_bench_airline" / "gpt-4o-airline.json.gz"
+    ks = [x for k in (1, 2, 3, 4) for x in ("--k", k)]
+    got = json.loads(steelyard("estimate", "repeats", log, "--ignore-rest", *ks, "--json").stdout)["lines"]
+    hat = {x["figure"]: round(x["value"], 3) for x in got if x["figure"].startswith("pass^")}
+    assert hat == {"pass^1": 0.420, "pass^2": 0.273, "pass^3": 0.220, "pass^4": 0.200}
+
+
+def test_estimate_scores_of_tau_bench_split_the_variance(shared_data: Path) -> None:
+    """Naive standard error 0.0349, by task 0.0522."""
+    log = shared_data / "tau_bench_airline" / "gpt-4o-airline.json.gz"
+    got = json.loads(steelyard("estimate", "scores", log, "--ignore-rest", "--json").stdout)["lines"]
+    found = {x["figure"]: x["value"] for x in got}
+    assert found["score"] == pytest.approx(0.42)
+    assert found["standard error"] == pytest.approx(0.0522, abs=5e-5)
+    assert found["se from the choice of tasks"] ** 2 + found["se from trial to trial"] ** 2 == pytest.approx(
+        found["standard error"] ** 2
+    )
