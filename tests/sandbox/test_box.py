@@ -20,7 +20,7 @@ from tests.sandbox.people import ROOT, environment
 from steelyard.errors import DataError, SandboxError, UserError
 from steelyard.sandbox import Limits, Mount, Profile, Rung, Shell, choose
 from steelyard.sandbox.base import Command, Ended
-from steelyard.sandbox.box import NamespaceBox, probe
+from steelyard.sandbox.box import NamespaceBox, probe, said
 from steelyard.sandbox.egress import Gate, Rule
 from steelyard.sandbox.inner import cgroup, seccomp
 from steelyard.sandbox.inner.probe import ACTS
@@ -390,3 +390,19 @@ def test_the_filter_answers_as_it_says() -> None:
     assert (answer(41, 16, 3, 0), answer(41, 16, 3, 12)) == (allow, error(97))
     assert (answer(16, 0, 0x5401), answer(16, 0, 0x5412)) == (allow, error(1))
     assert (answer(319), answer(319, soft=True)) == (allow, error(1))
+    # Larger socket buffers: heard, not met, and only where nothing counts them.
+    assert [answer(54, 3, 1, option, soft=True) for option in (2, 7, 8)] == [allow, error(0), error(0)]
+    assert [answer(54, 3, 6, 7, soft=True), answer(54, 3, 1, 7)] == [allow, allow]
+    assert answer(55, 3, 1, 7, soft=True) == allow
+
+
+def test_last_words_are_heard_although_something_was_left_unread() -> None:
+    # The kernel tells such an end as a reset first: seen on a busy machine, where a launcher closed before it had
+    # read what it was handed, and its result was taken for a fault.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        ours.send(b"never read")
+        theirs.send(b"last words")
+        theirs.close()
+        assert said(ours) == b"last words"
+        assert said(ours) == b""

@@ -6,7 +6,7 @@ import pytest
 
 from steelyard.errors import SandboxError
 from steelyard.sandbox import Limits, Mount, Profile, choose
-from steelyard.sandbox.container import arguments, engine
+from steelyard.sandbox.container import arguments
 from steelyard.testing.sandbox_conformance import check
 
 
@@ -16,11 +16,6 @@ def test_the_rung_of_this_machine_conforms() -> None:
 
 def test_the_rung_none_runs_and_stages() -> None:
     assert len(check(choose("none"), isolates=False)) >= 8
-
-
-@pytest.mark.skipif(not engine(), reason="neither docker nor podman answers here")
-def test_containers_conform() -> None:
-    assert len(check(choose("container", image="python:3.12-slim"))) >= 11
 
 
 def test_a_container_without_an_engine_or_image_is_refused() -> None:
@@ -39,8 +34,9 @@ def test_the_command_line_of_a_container_holds_every_limit() -> None:
         "--memory 1048576 --memory-swap 1048576 --memory-reservation 524288",
         "--pids-limit 11 --cpus 0.5",
         "--cap-drop ALL --security-opt no-new-privileges --read-only --user 1000:1000",
-        "--tmpfs /workspace:rw,size=77,nr_inodes=5,mode=755",
+        "--tmpfs /workspace:rw,exec,nosuid,nodev,nr_blocks=1,nr_inodes=5,mode=755",
+        "--pull never",
         "--volume /usr/share:/opt/data:ro",
-        "--entrypoint sleep image infinity",
+        "--entrypoint sh image -c",
     ):
         assert wanted in line

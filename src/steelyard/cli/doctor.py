@@ -68,15 +68,17 @@ def look_over(source: Source) -> Diagnosis:
 def print_sandbox(*, as_json: bool) -> int:
     """Print the sandbox's table; returns the exit code."""
     # lazy: the self-check loads the launcher, which no other check needs
+    from steelyard.sandbox.container import engine
     from steelyard.sandbox.selfcheck import self_check
 
-    report = self_check()
+    report, containers = self_check(), engine()
     if as_json:
         document = {
             "format": "steelyard.doctor.sandbox/1",
             "rung": report.rung,
             "why": report.why or None,
             "root": os.geteuid() == 0,
+            "container": containers or None,
             "checks": [
                 {"name": c.name, "what": c.what, "held": c.held, "soft": c.soft, "detail": c.detail or None}
                 for c in report.checks
@@ -88,4 +90,10 @@ def print_sandbox(*, as_json: bool) -> int:
             state = "soft" if check.held and check.soft else "held" if check.held else "BROKEN"
             click.echo(f"{state:7}{check.name:14}{check.what}{': ' + check.detail if check.detail else ''}")
         click.echo(f"rung: {report.rung or 'none can be had'}{': ' + report.why if report.why else ''}")
+        by_name = (
+            f"by name, with an image ({containers} answers)"
+            if containers
+            else "no: no podman or docker answers"
+        )
+        click.echo(f"container: {by_name}")
     return ExitCode.OK if report.rung else ExitCode.INFRASTRUCTURE

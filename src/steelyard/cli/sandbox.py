@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from steelyard.errors import SandboxError, SteelyardError, UsageError, UserError
-from steelyard.sandbox.base import Command, Ended, Result
+from steelyard.sandbox.base import Command, Ended, Result, Rung
 from steelyard.sandbox.collecting import Collected, collect, shown
 from steelyard.sandbox.egress import Gate, Rule
 from steelyard.sandbox.held import Held
@@ -84,6 +84,7 @@ class Asked:
     env: tuple[str, ...]
     allow: tuple[str, ...]
     rung: str | None
+    image: str
     stdin: bool
     write_back: bool
     write_git: bool
@@ -195,10 +196,11 @@ def _sized(size: int) -> str:
 )
 @click.option(
     "--rung",
-    type=click.Choice(["root", "user", "none"]),
+    type=click.Choice([rung.value for rung in Rung]),
     default=None,
-    help="Insist on this isolation [default: the strongest that holds here].",
+    help="Insist on this isolation [default: root or user, whichever holds here].",
 )
+@click.option("--image", default="", help="Image of the container rung; it must be here already.")
 @click.option("--stdin", is_flag=True, help="Pass our standard input on (read to its end first).")
 @click.option("--write-back/--no-write-back", default=True, help="Bring safe changes back to the workspace.")
 @click.option("--write-git", is_flag=True, help="Also bring back changes to git's own files.")
@@ -230,7 +232,7 @@ def run(**options: Any) -> None:
 def _run(asked: Asked) -> int:
     # Being terminated must unwind, so that the sandbox is dead before we are.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sandbox = choose(asked.rung)
+    sandbox = choose(asked.rung, image=asked.image)
     limits = asked.limits()
     gate = Gate([Rule.parse(text) for text in asked.allow]) if asked.allow else None
     profile = Profile(
@@ -253,6 +255,7 @@ def _run(asked: Asked) -> int:
             gate.serve(box.listeners[gate.port])
         result = _named(box.execute(Command(asked.command, stdin=data)))
         connections = gate.stop() if gate else []
+        box.close()  # a container outlives its command
         brought = None
         if held and result.ended is not Ended.FAULT:
             after = Snapshot.take(box.workspace, _caps(limits))

@@ -113,7 +113,7 @@ class NamespaceBox(Driven):
                 return fds
             why = message["error"]
         elif ready:
-            raw = self._line.recv(65536)
+            raw = said(self._line)
             why = json.loads(raw).get("why", "it ended at once") if raw else "the launcher is gone"
         else:
             why = f"nothing within {_START_S:.0f} s"
@@ -148,7 +148,7 @@ class NamespaceBox(Driven):
         with self._lock:
             while True:
                 try:
-                    raw = self._inside.recv(65536, socket.MSG_DONTWAIT)
+                    raw = said(self._inside, socket.MSG_DONTWAIT)
                 except (BlockingIOError, ConnectionResetError):
                     break
                 if not raw:
@@ -241,7 +241,7 @@ class NamespaceBox(Driven):
 
     def _hear_end(self) -> None:
         try:
-            raw = self._line.recv(65536)
+            raw = said(self._line)
         except OSError:
             raw = b""
         self.final = json.loads(raw) if raw else {"end": "fault", "why": "the launcher is gone"}
@@ -308,6 +308,14 @@ class NamespaceBox(Driven):
         self.close()
         self.workspace.close()
         self.scratch.close()
+
+
+def said(end: socket.socket, flags: int = 0) -> bytes:
+    """One message. An end that closes with something of ours unread is told as a reset before its last words."""
+    try:
+        return end.recv(65536, flags)
+    except ConnectionResetError:
+        return end.recv(65536, flags)
 
 
 def _owner_of(fd: int) -> tuple[int, int]:

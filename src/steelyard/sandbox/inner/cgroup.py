@@ -81,6 +81,8 @@ class Group:
                 self._set("memory", "memory.memsw.limit_in_bytes", limits["memory"])
             with contextlib.suppress(OSError):
                 self._set("memory", "memory.swappiness", 0)
+            with contextlib.suppress(OSError):  # here buffers of TCP are counted apart, or by nobody
+                self._set("memory", "memory.kmem.tcp.limit_in_bytes", limits["memory"] // 8)
             self._set("pids", "pids.max", limits["processes"] + 1)  # and process 1
             self._set("cpu", "cpu.cfs_period_us", _PERIOD)
             self._set("cpu", "cpu.cfs_quota_us", quota)

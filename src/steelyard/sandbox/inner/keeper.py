@@ -247,7 +247,8 @@ class Keeper:
     def _sample_soft(self, box: _Box) -> None:
         pids = watch.tree(box.pid)
         limit = box.spec["group"]["memory"]
-        used = watch.memory(pids, box.files, limit)
+        kernel = watch.sockets(box.pid)
+        used = kernel + watch.memory(pids, box.files, limit - kernel)
         box.peak = max(box.peak, used)
         box.cpu_s = max(box.cpu_s, watch.cpu_s(pids))
         if used > limit and "watch" not in box.spec["without"]:

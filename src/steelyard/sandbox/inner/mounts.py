@@ -7,10 +7,12 @@ inodes. Nothing is ever mounted in a namespace that outlives the sandbox: no mou
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
 from steelyard.sandbox.inner import linux as lx
+from steelyard.sandbox.inner import watch
 
 _PLAIN = lx.MS_NOSUID | lx.MS_NODEV
 BOUND = lx.ATTR_RDONLY | lx.ATTR_NOSUID | lx.ATTR_NODEV
@@ -77,6 +79,8 @@ def finish(spec: dict[str, Any], trees: list[Tree]) -> None:
     os.mkdir("tmp/home", 0o700)
     put(hidden)
     _tmpfs("dev/shm", spec["shm"], "1777")
+    if spec["soft"] and "net" not in spec["without"]:
+        _small_buffers()
     if "readonly" not in spec["without"]:
         lx.put_tree(lx.take_tree("proc/sys", BOUND), "proc/sys")
     _workspace(spec["workspace"], [t for t in trees if t[1] == LOWER])
@@ -91,6 +95,13 @@ def finish(spec: dict[str, Any], trees: list[Tree]) -> None:
         return  # the host's root stays stacked below: what a forgotten umount would leave
     lx.umount(".")
     os.chdir("/")
+
+
+def _small_buffers() -> None:
+    """No socket of TCP holds much: without a cgroup only the number of sockets is counted."""
+    for name in ("tcp_rmem", "tcp_wmem"):
+        with contextlib.suppress(FileNotFoundError), open(f"proc/sys/net/ipv4/{name}", "w") as f:
+            f.write(f"4096 65536 {watch.SOCKET_BYTES // 2}")
 
 
 def put(trees: list[Tree]) -> None:

@@ -12,6 +12,7 @@ import mmap
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,24 @@ def _forks(limit: int) -> str:
     return f"{len(pids)} processes under a limit of {limit}"
 
 
+def _cores(seconds: float) -> str:
+    """Two processes that spin for a while must not get what two processors give."""
+    end = time.monotonic() + seconds
+    pids = []
+    for _ in range(2):
+        pid = os.fork()
+        if not pid:
+            while time.monotonic() < end:
+                pass
+            os._exit(0)
+        pids.append(pid)
+    used = 0.0
+    for pid in pids:
+        usage = os.wait4(pid, 0)[2]
+        used += usage.ru_utime + usage.ru_stime
+    return f"{used:.3f} s of CPU in {seconds} s" if used > 1.5 * seconds else ""
+
+
 def _disk(facts: list[Any]) -> str:
     place, size = facts
     path = f"{place}/.probe"
@@ -211,6 +230,7 @@ ACTS: dict[str, Callable[[Any], str]] = {
     "loopback": _loopback,
     "abstract": _abstract,
     "forks": _forks,
+    "cores": _cores,
     "disk": _disk,
     "inodes": _inodes,
     "setid": _setid,

@@ -2,7 +2,8 @@
 
 Shared pages are counted once (PSS): after a fork, parent and child share most of theirs, and adding up
 resident sizes would kill an honest program. PSS is slow to read, so it is read only when the cheap upper
-bound is over the limit. Not covered: what happens between two samples (20 ms), and kernel memory.
+bound is over the limit. Sockets beyond a number that programs have are counted by what one may hold. Not covered:
+what happens between two samples (20 ms), pipes (the kernel bounds them for a user), other kernel memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")
+_FREE_SOCKETS, SOCKET_BYTES = 256, 256 << 10
+"""So many sockets count as nothing, each further one as the most that its buffers may hold."""
 
 
 def tree(top: int) -> list[int]:
@@ -36,6 +39,16 @@ def memory(pids: list[int], files: list[int], enough: int) -> int:
         stored += (room.f_blocks - room.f_bfree) * room.f_frsize
     cheap = stored + sum(_resident(pid) for pid in pids)
     return cheap if cheap <= enough else stored + sum(_proportional(pid) for pid in pids)
+
+
+def sockets(pid: int) -> int:
+    """Bytes that the sockets of a process's network namespace may hold, as far as they are many."""
+    try:
+        with open(f"/proc/{pid}/net/sockstat", "rb") as f:
+            used = int(f.readline().split()[2])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return max(0, used - _FREE_SOCKETS) * SOCKET_BYTES
 
 
 def _resident(pid: int) -> int:
