@@ -45,6 +45,24 @@ def test_no_host_or_two_get_nothing(pages: Pages, hosts: str) -> None:
     assert b"ordinary" not in content
 
 
+def test_a_header_without_end_is_cut_off_and_others_are_answered(pages: Pages) -> None:
+    """Joining it took half a minute for 100 MB, in which nobody got a page; no token is needed to send one."""
+    with socket.create_connection(("127.0.0.1", pages.port), timeout=20) as s, pytest.raises(OSError):
+        s.sendall(b"GET /runs HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+        for _ in range(64):
+            s.sendall(b"a" * (1 << 20))
+    assert pages.get("/runs").status == 200
+
+
+def test_long_headers_and_bodies_that_fit_are_read(pages: Pages) -> None:
+    status, _ = raw(
+        pages, f"GET /runs HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nX: {'a' * 50_000}\r\nConnection: close\r\n\r\n"
+    )
+    assert status == 200
+    origin = {"Origin": f"http://127.0.0.1:{pages.port}", "Content-Type": FORM}
+    assert pages.ask("POST", "/runs/last/tag", origin, "add=" + "a" * 300_000).status in (403, 413)
+
+
 def test_a_form_of_too_many_fields_is_refused(pages: Pages) -> None:
     origin = {"Origin": f"http://127.0.0.1:{pages.port}", "Content-Type": FORM}
     assert pages.ask("POST", "/runs/last/tag", origin, "a=&" * 2_000).status == 413

@@ -15,6 +15,7 @@ from steelyard.web.access import Access, access_for
 from steelyard.web.app import make_app
 from steelyard.web.desk import Desk
 from steelyard.web.memory import share_heaps
+from steelyard.web.protocol import BoundedProtocol
 
 PORT = 7477
 """Where the pages are unless that port is taken: then on a free one."""
@@ -95,11 +96,11 @@ def make_server(
     desk = Desk(ledger, reveal=options.reveal, named=options.place)
     config = uvicorn.Config(
         make_app(desk, bound.access),
-        log_level="warning",
+        log_level="error",  # what strangers send is no warning to whoever looks at pages
         access_log=False,
         server_header=False,
         lifespan="off",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         loop="asyncio",
         timeout_graceful_shutdown=2,
