@@ -46,8 +46,10 @@ PAGES = (
     "/trend?suite=words",
     "/arena",
 )
-OURS = tuple(p for p in PAGES if not re.search(r"conditions|pareto|latency|ratings|arena", p))
-"""Pages whose printed figures are held against the page one by one."""
+SAME_WORDS = tuple(p for p in PAGES if not re.search(r"conditions|pareto|latency|ratings|arena", p))
+"""Pages whose commands print each figure as the page does."""
+OTHER_UNITS = tuple(p for p in PAGES if re.search(r"pareto|latency|ratings|conditions", p))
+"""Pages whose commands print the same figures as shares of one, in seconds, or in more digits."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,7 @@ def test_the_command_of_a_page_prints_the_same_model_as_its_download(pages: Page
     assert printed(line + " --csv").strip() == csv.strip()
 
 
-@pytest.mark.parametrize("path", OURS)
+@pytest.mark.parametrize("path", SAME_WORDS)
 def test_the_figures_of_the_page_are_in_what_its_commands_print(pages: Pages, path: str) -> None:
     """Every figure in a cell of the page's tables stands in the text that one of its commands prints."""
     page = pages.get(address(pages, path)).text
@@ -112,6 +114,31 @@ def test_the_figures_of_the_page_are_in_what_its_commands_print(pages: Pages, pa
     for cell in cells:
         for figure in re.findall(r"\d+\.\d+", re.sub(r"<[^>]*>", " ", cell)):
             assert figure in numbers, (figure, lines)
+
+
+@pytest.mark.parametrize("path", OTHER_UNITS)
+def test_every_figure_of_a_page_is_among_those_that_each_of_its_commands_prints(
+    pages: Pages, path: str
+) -> None:
+    """By value: percent against shares, milliseconds against seconds, each rounded to what the page shows."""
+    page = pages.get(address(pages, path)).text
+    cells = re.findall(r'<td class="(?:n (?:big|span)|cell [^"]*)"[^>]*>(.*?)</td>', page, re.DOTALL)
+    texts = [re.sub(r",|\u202f", "", re.sub(r"<[^>]*>", " ", unescape(c))) for c in cells]
+    figures = [f for text in texts for f in re.findall(r"-?\d+(?:\.\d+)?", text)]
+    assert len(figures) >= 4
+    lines = re.findall(r"<code data-copy>(steelyard .*?)</code>", page.split("<footer>")[1])
+    for line in map(unescape, lines):
+        numbers = [
+            x.replace(",", "") for x in re.findall(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?", printed(line))
+        ]
+        for figure in figures:
+            assert any(same(figure, x, by) for x in numbers for by in (1, 100, 1000)), (figure, line)
+
+
+def same(shown: str, said: str, by: int) -> bool:
+    """Two roundings of one figure, the second `by` times as small: they may differ by half of each last digit."""
+    halves = [0.5 * 10.0 ** -len(x.partition(".")[2]) for x in (shown, said)]
+    return abs(abs(float(shown)) - by * abs(float(said))) <= halves[0] + by * halves[1] + 1e-9
 
 
 def test_every_view_is_in_this_list() -> None:
