@@ -16,6 +16,8 @@ RIGHT = [
     "I think it is Paris", "It's A.", "I would go with A", "The answer is Paris.", "Rome is wrong; thus\n\nA",
     "The answer is B. Wait, the answer is A.", "B is wrong because it is in Italy. (A)", "Let me see...\n**A**", "#### A",
     "It must be a city in France, so Paris it is.", "A\n\nParis is the capital of France.",
+    "A\n\nExplanation: B and C do not fit.", "A, because B is Rome", "A because Rome is in Italy", "<answer>A</answer>",
+    "<answer>Paris</answer>", "Ａ", "Ⓐ",
 ]  # fmt: skip
 AMBIGUOUS = [
     "Paris or Rome",

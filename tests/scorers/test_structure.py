@@ -53,7 +53,7 @@ def test_json_schema(options: dict[str, object], reply: str, want: str) -> None:
 def test_a_schema_elsewhere_is_never_fetched() -> None:
     spec = {"type": "json_schema", "schema": {"$ref": "http://127.0.0.1:9/schema.json"}}
     score = judged(spec, trial("{}", ""))
-    assert word(score) == "failed"
+    assert word(score) == "ungraded", "the plan's mistake is no wrong answer"
     assert "refers to what is not in it" in score.explanation
 
 

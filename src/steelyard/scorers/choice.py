@@ -22,15 +22,22 @@ _MARKER = re.compile(
     r"(?:is|would be|should be|:|=|-)\s*"
     r"(?:option|choice|letter)?\s*:?|\banswer\"?\s*[:=]|\bit(?:'s| is)\b"
     r"|\bi(?:'d|\s+would)?\s+(?:choose|pick|select|go with)\s+(?:option|choice)?"
-    r"|(?m:^\s*A:\s)",
+    r"|(?m:^\s*A:\s)|<answer>",
     re.IGNORECASE,
 )
 _LETTER = (
     r"[(\[*`\"'{$ ]{0,6}(?:\\text\{|\\mathrm\{|\\textbf\{|\\mathbf\{)?[(\[*]{0,3}([A-Za-z])[)\]}*`\"'$]{0,6}"
 )
-_HEAD = re.compile(rf"\s{{0,20}}{_LETTER}(?=$|[\s.,:;)\-–—/&!?])")
+_HEAD = re.compile(rf"\s{{0,20}}{_LETTER}(?=$|[\s.,:;)\-–—/&!?<])")
 _ALSO = re.compile(rf"[\s,]{{0,4}}(?:or|and|and/or|/|&|,)\s{{1,4}}{_LETTER}(?=$|[\s.,:;)!?])")
 _LABELLED = re.compile(rf"\s{{0,20}}{_LETTER}\s{{0,3}}[.):\-–—]{{1,2}}\s{{1,20}}(\S[^\n]{{0,500}})")
+_REASONED = re.compile(rf"{_LETTER}\s{{0,3}}[.,;:]?\s{{1,4}}(?:because|since|as|due to)\b")
+_PLAIN = {
+    **{first + i: chr(97 + i) for first in (0xFF41, 0x24D0) for i in range(26)},
+    **{first + i: chr(65 + i) for first in (0xFF21, 0x24B6) for i in range(26)},
+    **{0xFF10 + i: chr(48 + i) for i in range(10)},
+}
+"""Full-width letters and digits, letters in circles."""
 _STRONG = re.compile(r"\*\*\s{0,3}\(?([A-Z])\)?[.:]?\s{0,3}\*\*|(?<![\w(])\(([A-Z])\)(?!\w)")
 _NUMBER = re.compile(
     r"\s{0,20}(?:option|choice|number|no\.|#)?\s{0,3}[(\[*]{0,3}([0-9]{1,2})[)\]*]{0,3}\s{0,3}[.]?\s{0,20}",
@@ -47,6 +54,7 @@ class ChoiceOptions(Options, frozen=True, omit_defaults=True, forbid_unknown_fie
 class Choice(TextScorer):
     """Passes when the option that the reply chose is the right one, whatever letter it was shown under."""
 
+    code: ClassVar[int] = 2
     kind: ClassVar[Kind] = "extract"
 
     def __init__(self, options: ChoiceOptions, base_dir: Path | None = None) -> None:
@@ -80,6 +88,8 @@ def chosen(text: str, shown: list[str], *, cut: bool = False) -> int:
 
     `cut`: the reply was truncated, so only a whole or a marked answer is read.
     """
+    text = text.translate(_PLAIN)
+    shown = [s.translate(_PLAIN) for s in shown]
     folded = [_fold(s) for s in shown]
     bare = text.strip()
     found = _named(bare, shown, folded, whole=True)
@@ -100,11 +110,15 @@ def chosen(text: str, shown: list[str], *, cut: bool = False) -> int:
         at = _letter(label.group(1), len(shown), lower=False) if label else _NOTHING
         if label and at != _NOTHING:
             return _agreed(at, label.group(2), folded)
-    last = _named(bare.rsplit("\n", 1)[-1], shown, folded, whole=True)
-    if last != _NOTHING:
-        return last
+    for line in (bare.rsplit("\n", 1)[-1], bare.split("\n", 1)[0]):
+        found = _named(line, shown, folded, whole=True)
+        if found != _NOTHING:
+            return found
     if len(strong) > 1:
         return _AMBIGUOUS
+    reasoned = _REASONED.match(bare)
+    if reasoned and (at := _letter(reasoned.group(1), len(shown), lower=False)) != _NOTHING:
+        return at
     return _mentioned(_fold(text), folded)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from steelyard.errors import PlanError
-from steelyard.schema.score import Score
+from steelyard.schema.score import Score, ungraded
 from steelyard.scorers import jsontext
 from steelyard.scorers.base import Item
 from steelyard.scorers.common import Options, TextScorer, failed, passed, targets, unreadable
@@ -35,6 +35,7 @@ class JsonSchemaOptions(Options, frozen=True, omit_defaults=True, forbid_unknown
 class JsonSchema(TextScorer):
     """See `JsonSchemaOptions`. No JSON in the reply is a format failure; JSON against the schema is a wrong answer."""
 
+    code: ClassVar[int] = 2
     kind: ClassVar[Kind] = "structure"
     linear = False
 
@@ -72,7 +73,8 @@ class JsonSchema(TextScorer):
         try:
             error = next(self._validator.iter_errors(value), None)
         except Unresolvable as e:
-            return failed(explanation=f"the schema refers to what is not in it: {e}"[:300])
+            # the plan's mistake, not the contestant's
+            return ungraded("grader_crashed", f"the schema refers to what is not in it: {e}"[:300])
         if error is not None:
             at = "/".join(map(str, error.absolute_path)) or "the whole"
             return failed(explanation=f"{at}: {error.message}"[:300])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,9 +19,12 @@ _TIDY = str.maketrans(
         "−": "-", "－": "-", "⁄": "/", "\u00a0": "\u202f", "\u2009": "\u202f",
         "½": " 1/2", "⅓": " 1/3", "⅔": " 2/3", "¼": " 1/4", "¾": " 3/4", "⅕": " 1/5", "⅖": " 2/5", "⅗": " 3/5",
         "⅘": " 4/5", "⅙": " 1/6", "⅚": " 5/6", "⅛": " 1/8", "⅜": " 3/8", "⅝": " 5/8", "⅞": " 7/8",
-        **{chr(0xFF10 + d): str(d) for d in range(10)},
+        "٫": ".", "٬": ",",
     }
 )  # fmt: skip
+_RAISED = re.compile(r"(?<=[0-9])[⁺⁻]?[⁰¹²³⁴-⁹]{1,4}")
+_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_DIGIT = re.compile(r"[^\W0-9a-zA-Z_]")
 _LATEX = re.compile(
     r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]{0,100})\}|\{,\}|\\[!,;:]|\\(?=[$%])|\^\{?\\circ\}?|\\left|\\right"
 )
@@ -33,6 +37,8 @@ _NUMBER = re.compile(
         \\[dt]?frac\{[ ]?(?P<top>-?[0-9]{1,300})[ ]?\}\{[ ]?(?P<under>[0-9]{1,300})[ ]?\}
       | (?P<whole>[0-9]{1,300})[ ]{1,2}(?P<part>[0-9]{1,9})/(?P<of>[0-9]{1,9})(?![0-9])
       | (?P<grouped>[0-9]{1,3}(?:(?P<by>[,'_\u202f])[0-9]{3})(?:(?P=by)[0-9]{3})*(?:\.[0-9]+)?)(?![0-9])
+      | (?P<lakh>[0-9]{1,2}(?:,[0-9]{2}){1,9},[0-9]{3}(?:\.[0-9]+)?)(?![0-9,])
+      | (?P<dotted>[0-9]{1,3}(?:\.[0-9]{3}){2,9}(?:,[0-9]+)?)(?![0-9.])
       | (?P<plain>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)
     )
     (?:(?:[ ]?(?:[x×*·]|\\times|\\cdot)[ ]?10[ ]?(?:\^|\*\*)[ ]?\{?(?P<power>[-+]?[0-9]{1,4})\}?)
@@ -67,10 +73,17 @@ class Number:
 def tidy(text: str) -> str:
     """The text with LaTeX wrappers taken off and typographic digits, fractions and minus signs made plain."""
     if not text.isascii():
-        text = text.translate(_TIDY)
+        text = _DIGIT.sub(_digit, text.translate(_TIDY))
+        text = _RAISED.sub(lambda m: "^" + m.group().translate(_PLAIN), text)
     if "\\" in text or "{,}" in text:
         text = _LATEX.sub(lambda m: m.group(1) or ("°" if "circ" in m.group(0) else ""), text)
     return text
+
+
+def _digit(m: re.Match[str]) -> str:
+    """A decimal digit of any script as ours; other characters as they are."""
+    value = unicodedata.decimal(m.group(), None)
+    return m.group() if value is None else str(value)
 
 
 def numbers_in(text: str) -> Iterator[Number]:
@@ -109,7 +122,7 @@ def _number(m: re.Match[str], text: str) -> Number | None:
     elif m["whole"] is not None:
         value = float(m["whole"]) + _ratio(float(m["part"]), float(m["of"]))
     else:
-        digits = m["plain"] if m["plain"] is not None else re.sub("[,'_\u202f]", "", m["grouped"])
+        digits = m["plain"] or _ungrouped(m)
         value = float(digits)
         if "." not in digits and len(digits) <= 300:
             exact = int(digits)
@@ -140,6 +153,13 @@ def _number(m: re.Match[str], text: str) -> Number | None:
         percent=bool(m["percent"]),
         unit=unit,
     )
+
+
+def _ungrouped(m: re.Match[str]) -> str:
+    """The digits of 1,234.5, 12,34,567.8 or 1.234.567,8."""
+    if m["dotted"] is not None:
+        return m["dotted"].replace(".", "").replace(",", ".")
+    return re.sub("[,'_\u202f]", "", m["grouped"] or m["lakh"])
 
 
 def _ratio(top: float, under: float) -> float:

@@ -59,6 +59,7 @@ def number_of_target(target: str, after: tuple[str, ...] = ()) -> Number | None:
 class Numeric(TextScorer):
     """See `NumericOptions`. No number where one was asked for is a format failure."""
 
+    code: ClassVar[int] = 2
     kind: ClassVar[Kind] = "extract"
 
     def __init__(self, options: NumericOptions, base_dir: Path | None = None) -> None:
