@@ -201,3 +201,9 @@ def test_filters_and_roles_on_the_command_line(tmp_path: Path) -> None:
     found = json.loads(got.output)
     assert found["items"][0]["paired"]["difference"]["n_tasks"] == 150
     assert steelyard("compare", path, "--where", "language").exit_code == 2
+
+
+def test_no_p_value_is_printed_as_zero(tmp_path: Path) -> None:
+    got = steelyard("compare", write(tmp_path / "r.csv", table(0.15)))
+    assert "<0.0001" in got.output
+    assert " 0.0000" not in got.output.splitlines()[2]

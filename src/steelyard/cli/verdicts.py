@@ -44,6 +44,13 @@ def number(value: Figure, digits: int = 4) -> str:
     return str(value) if isinstance(value, Unknown) else f"{value:.{digits}f}"
 
 
+def _chance(p: Figure) -> str:
+    """A p-value for a table's cell; never 0, which no finite table shows."""
+    if isinstance(p, Unknown):
+        return "unknown"
+    return "<0.0001" if p < 0.00005 else f"{p:.4f}"
+
+
 def ends(interval: Interval | Unknown, digits: int = 4) -> str:
     """[low, high], or why there is no interval."""
     if isinstance(interval, Unknown):
@@ -136,7 +143,7 @@ def compare_text(found: Comparisons) -> str:
         rows.append(
             (c.contestant, c.verdict.value, f"{c.paired.contestant_mean:.4f}", f"{c.paired.baseline_mean:.4f}",
              number(c.paired.difference.value), short(c.interval),
-             "unknown" if isinstance(c.p_value, Unknown) else number(c.p_value))
+             _chance(c.p_value))
         )  # fmt: skip
     out = [line(f"against {found.baseline}, error {found.alpha:g} for all together ({found.method})")]
     out += columns(rows)

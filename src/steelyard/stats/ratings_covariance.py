@@ -172,12 +172,14 @@ def _largest(
     level = np.trace(total[:k, :k]) / k
     total[:k, :k] += level / k
     pivots = np.diag(linalg.cholesky(total))
+    dense = np.asarray(
+        scores[chosen].todense(), np.float64
+    )  # a sparse row at a time costs ten times the solving
     out = {}
-    for g in chosen.tolist():
+    for g, score in zip(chosen.tolist(), dense, strict=True):
         at = order[ends[g] - size[g] : ends[g]]
         part = Design(design.a[at], design.b[at], design.score[at], design.weight[at], design.extra[at], k)
         own = part.information(part.weight * p[at] * (1 - p[at]))
-        score = np.asarray(scores[[g]].todense(), np.float64)[0]
         out[g] = without(total - own, pivots, score, bread)
     return out
 
@@ -185,12 +187,12 @@ def _largest(
 def without(left: FloatArray, pivots: FloatArray, score: FloatArray, bread: FloatArray) -> FloatArray:
     """`left`^-1 score, or the uncorrected shift where the other clusters alone do not link everybody."""
     try:
-        factor = linalg.cho_factor(left)
+        factor = linalg.cho_factor(left, check_finite=False)
     except linalg.LinAlgError:
         return np.asarray(bread @ score, np.float64)
     if (np.abs(np.diag(factor[0])) < _SINGULAR * pivots).any():
         return np.asarray(bread @ score, np.float64)
-    return np.asarray(linalg.cho_solve(factor, score), np.float64)
+    return np.asarray(linalg.cho_solve(factor, score, check_finite=False), np.float64)
 
 
 def two_way(first: Covariance, second: Covariance, both: Covariance) -> Covariance:
