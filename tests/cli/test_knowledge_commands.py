@@ -121,6 +121,15 @@ def test_doctor_says_what_is_missing_and_what_is_not(tmp_path: Path) -> None:
     assert "20 %" not in json.dumps(got)
 
 
+def test_doctor_names_the_command_and_counts_graded_trials_alone(tmp_path: Path) -> None:
+    rows = {"task": ["a", "a", "a", "b", "b", "b"], "trial": [0, 1, 2] * 2, "score": [1, 0, 1, 1, None, 0]}
+    found = json.loads(steelyard("doctor", write(tmp_path / "r.csv", rows), "--json").output)["findings"]
+    repeats = next(f for f in found if "pass^k" in f["question"])
+    assert repeats["sentence"] == "100% of cells have two graded trials or more, k up to 2"
+    assert repeats["command"] == "estimate repeats"
+    assert next(f for f in found if f["question"] == "a paired comparison")["command"] == ""
+
+
 def test_doctor_reads_votes(tmp_path: Path) -> None:
     got = steelyard("doctor", votes_file(tmp_path / "votes.jsonl"))
     assert "400 votes on 3 contestants" in got.output

@@ -289,7 +289,9 @@ def doctor_text(found: Diagnosis) -> str:
     """Facts, then a line a question."""
     out = [line(f) for f in found.facts]
     width = max((len(f.question) for f in found.findings), default=0)
-    out += [line(f"{f.standing.value:5} {f.question:{width}}  {f.sentence}") for f in found.findings]
+    for f in found.findings:
+        asks = f" (steelyard {f.command})" if f.command else ""
+        out.append(line(f"{f.standing.value:5} {f.question:{width}}  {f.sentence}{asks}"))
     return "\n".join([*out, *(line(f"note: {n}") for n in found.notes)])
 
 

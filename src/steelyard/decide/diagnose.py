@@ -7,7 +7,8 @@ think), no; and says what to add where it is not yes.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +23,31 @@ from steelyard.stats.ratings import rate
 from steelyard.stats.ratings_votes import Votes
 from steelyard.unknown import Unknown, is_known
 
+SCORE, PAIRS, REPEATS = "a score", "a paired comparison", "noise from trial to trial, pass^k, flaky tasks"
+CONDITIONS, ABSTAINED, SUITE = (
+    "scores by condition",
+    "abstention: the index, hallucination rate",
+    "a suite's life",
+)
+COST, LATENCY, HORIZON = (
+    "cost: cheapest sufficient contestant, quality-cost front",
+    "latency limits",
+    "time horizon",
+)
+COMMANDS: Mapping[str, str] = {
+    SCORE: "estimate scores",
+    PAIRS: "compare",
+    REPEATS: "estimate repeats",
+    CONDITIONS: "estimate conditions",
+    ABSTAINED: "estimate abstention",
+    SUITE: "estimate suite",
+    COST: "select",
+    LATENCY: "select",
+    HORIZON: "horizon",
+    "ratings": "rank",
+}
+"""The command that answers a question."""
+
 
 class Standing(enum.StrEnum):
     """Whether a question can be answered from the table."""
@@ -33,11 +59,12 @@ class Standing(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One question, whether the table answers it, and why or what to add."""
+    """One question, whether the table answers it, and why or what to add; `command` answers it ("" for no)."""
 
     question: str
     standing: Standing
     sentence: str
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +93,24 @@ def diagnose(results: Results) -> Diagnosis:
         _interval(results),
         _pairs(results),
         _detect(results),
-        _repeats(results, per_cell),
+        _repeats(results),
+        _abstained(results),
+        _suite(results),
         _clusters(results),
         _conditions(results),
         _grades(results),
-        _amount(results.cost, "cost: cheapest sufficient contestant, quality-cost front", "cost"),
-        _amount(results.seconds, "latency limits", "seconds"),
+        _amount(results.cost, COST, "cost"),
+        _amount(results.seconds, LATENCY, "seconds"),
         _horizon(results),
     )
-    return Diagnosis(facts, tuple(f for f in findings if f is not None), results.notes)
+    return Diagnosis(facts, tuple(_answered(f) for f in findings if f is not None), results.notes)
+
+
+def _answered(found: Finding) -> Finding:
+    """With the command that answers it, unless nothing does."""
+    return (
+        found if found.standing is Standing.NO else replace(found, command=COMMANDS.get(found.question, ""))
+    )
 
 
 def diagnose_votes(votes: Votes) -> Diagnosis:
@@ -102,20 +138,18 @@ def diagnose_votes(votes: Votes) -> Diagnosis:
             found = int(np.unique(column).size)
             standing = Standing.YES if found >= 20 else Standing.WEAK
             findings.append(Finding(f"intervals that count {name}s", standing, f"{found} {name}s"))
-    return Diagnosis(facts, tuple(findings), ())
+    return Diagnosis(facts, tuple(map(_answered, findings)), ())
 
 
 def _scores(results: Results) -> Finding:
     graded = results.score[results.graded]
     values = np.unique(graded)
     if values.size == 0:
-        return Finding("a score", Standing.NO, "no trial is graded")
+        return Finding(SCORE, Standing.NO, "no trial is graded")
     if values.size == 1:
-        return Finding(
-            "a score", Standing.WEAK, f"every graded score is {values[0]:g}: bounds only, no spread"
-        )
+        return Finding(SCORE, Standing.WEAK, f"every graded score is {values[0]:g}: bounds only, no spread")
     kind = "pass or fail" if np.isin(values, (0, 1)).all() else f"{values.size} different values"
-    return Finding("a score", Standing.YES, kind)
+    return Finding(SCORE, Standing.YES, kind)
 
 
 def _interval(results: Results) -> Finding:
@@ -128,7 +162,7 @@ def _interval(results: Results) -> Finding:
 
 
 def _pairs(results: Results) -> Finding:
-    question = "a paired comparison"
+    question = PAIRS
     if len(results.names) < 2:
         return Finding(question, Standing.NO, "one contestant: add another one's trials of the same tasks")
     have = np.zeros((len(results.names), results.task.size), dtype=np.bool_)
@@ -169,15 +203,32 @@ def _detect(results: Results) -> Finding | None:
     )
 
 
-def _repeats(results: Results, per_cell: np.ndarray) -> Finding:
-    question = "noise from trial to trial, pass^k, flaky tasks"
-    if per_cell.max() < 2:
-        return Finding(question, Standing.NO, "one trial of every task: run some tasks again")
-    share = float(np.mean(per_cell >= 2))
+def _repeats(results: Results) -> Finding:
+    """Trials with a grade: the others are in no pass^k."""
+    cell = results.task.index * len(results.names) + results.contestant.index
+    counts = np.bincount(cell[results.graded], minlength=results.task.size * len(results.names))
+    graded = counts[np.unique(cell)]
+    if graded.max() < 2:
+        return Finding(REPEATS, Standing.NO, "one trial of every task: run some tasks again")
+    share = float(np.mean(graded >= 2))
     standing = Standing.YES if share > 0.9 else Standing.WEAK
     return Finding(
-        question, standing, f"{share:.0%} of cells have two trials or more, k up to {per_cell.min()}"
+        REPEATS, standing, f"{share:.0%} of cells have two graded trials or more, k up to {graded.min()}"
     )
+
+
+def _abstained(results: Results) -> Finding | None:
+    n = int(results.abstained.sum())
+    return Finding(ABSTAINED, Standing.YES, f"{_some(n, 'trial')} abstained") if n else None
+
+
+def _suite(results: Results) -> Finding | None:
+    if results.bounds is None:
+        return None
+    n = len(results.names)
+    standing = Standing.YES if n >= 20 else Standing.WEAK
+    few = "" if n >= 4 else ": tasks that tell nobody apart show from 4 on"
+    return Finding(SUITE, standing, f"{_some(n, 'contestant')}{few}")
 
 
 def _clusters(results: Results) -> Finding:
@@ -196,7 +247,7 @@ def _conditions(results: Results) -> Finding | None:
     if not results.conditions:
         return None
     said = ", ".join(f"{name} ({_some(column.size, 'value')})" for name, column in results.conditions.items())
-    return Finding("scores by condition", Standing.YES, said)
+    return Finding(CONDITIONS, Standing.YES, said)
 
 
 def _grades(results: Results) -> Finding:
@@ -211,7 +262,7 @@ def _grades(results: Results) -> Finding:
 
 def _horizon(results: Results) -> Finding:
     """As `decide.horizons` finds it, without intervals."""
-    question = "time horizon"
+    question = HORIZON
     found = _amount(results.minutes, question, "minutes (what a skilled person takes for the task)")
     if found.standing is Standing.NO:
         return found
