@@ -122,4 +122,4 @@ def test_hidden_tests_that_need_a_network_are_said_to(tmp_path: Path) -> None:
     asks = "import urllib.request\n\n\ndef test_it():\n    urllib.request.urlopen('http://example.com', timeout=3)\n"
     fix_task(tmp_path / "s" / "t", **{"grader/test_calc.py": asks})
     report = check_suite(tasks.load("s", base_dir=tmp_path))
-    assert any("`urllib.request`" in p and "no network" in p for p in report.tasks[0].problems)
+    assert any("needs a network (it looks up example.com)" in p for p in report.tasks[0].problems)

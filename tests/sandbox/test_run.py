@@ -174,6 +174,32 @@ def test_the_network_is_not_there(who: str, place: Path) -> None:
     assert usage["unreachable"] >= 1
 
 
+def test_a_name_that_is_looked_up_is_on_record_and_known_to_nobody(who: str, place: Path) -> None:
+    code = (
+        "import socket\nfor name in ('hidden.example', 'hidden.example', 'other.example'):\n"
+        "    try: print(socket.getaddrinfo(name, 443))\n    except OSError as e: print(e.errno)"
+    )
+    result = document(run(who, place, "--json", "--", "python3", "-c", code))
+    assert result["stdout"] == "-2\n-2\n-2\n"  # no such name, at once
+    usage = result["usage"]
+    assert isinstance(usage, dict)
+    assert usage["names"] == ["hidden.example", "other.example"]
+    assert usage["unreachable"] == 3
+
+
+def test_what_is_no_question_does_not_trouble_the_name_service(who: str, place: Path) -> None:
+    code = (
+        "import os, socket, struct\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for i in range(5000): s.sendto(os.urandom(i % 700), ('127.0.0.1', 53))\n"
+        "for name in (b'\\x3f' * 400, b'\\xc0\\x0c', b'\\x05\\x1b[2Ja\\0' + b'\\0\\1\\0\\1'):\n"
+        "    s.sendto(struct.pack('>6H', 1, 256, 1, 0, 0, 0) + name, ('127.0.0.1', 53))\n"
+        "print(socket.gethostbyname('localhost'))"
+    )
+    result = document(run(who, place, "--json", "--", "python3", "-c", code))
+    assert (result["ended"], result["stdout"]) == ("exited", "127.0.0.1\n")
+    assert "\x1b" not in str(result["usage"])
+
+
 def test_a_workspace_over_its_quota_is_refused_whole(who: str, place: Path) -> None:
     assert run(who, place, "--workspace", str(place), "--workspace-files", "2", "--", "true").returncode == 3
     assert run(who, place, "--workspace", str(place / "nowhere"), "--", "true").returncode == 3

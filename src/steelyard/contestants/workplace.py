@@ -92,7 +92,10 @@ def flags_of(seen: Sequence[Result | Usage], changes: bytes, place: Place) -> tu
         )
     unreachable = sum(u.unreachable for u in usages)
     if unreachable:
-        found.append(("network", f"{unreachable} attempts to reach a network that is not there", unreachable))
+        names = list(dict.fromkeys(n for u in usages for n in u.names))
+        asked = f"; names looked up: {', '.join(names[:10])}" if names else ""
+        said = f"{unreachable} attempts to reach a network that is not there{asked}"
+        found.append(("network", said, unreachable))
     touched = infrastructure(changes)
     if touched:
         names = ", ".join(touched[:5]) + (f" and {len(touched) - 5} more" if len(touched) > 5 else "")

@@ -216,26 +216,13 @@ class _Working:
             line for s in scores for line in s.explanation.splitlines() if line.startswith("flag: ")
         )
         network = [f for f in flags if "reach a network" in f]
-        if passed + len(lost) < times and not network and (named := self._networks()):
-            found.problems.append(
-                f"its hidden tests use {named}, and did not pass: they get no network, nor any name looked up"
-            )
         if network:
-            found.problems.append("its grader, or its solution under the grader, needs a network")
+            asked = re.search(r"names looked up: ([^)]*)", " ".join(network))
+            names = f" (it looks up {self._shown(asked[1])})" if asked else ""
+            found.problems.append(f"its grader, or its solution under the grader, needs a network{names}")
         found.notes += [
             f"its solution looks like cheating: {self._shown(f[6:])}" for f in flags if f not in network
         ]
-
-    def _networks(self) -> str:
-        """What the hidden tests import that is for networks, "" for nothing: a name that is not found leaves no trace
-        in the kernel's counts, as there is nobody to ask."""
-        grader = whole(self.materials.archive(self.work.grader))
-        for path, item in grader.items.items():
-            if item.kind == "file" and path.endswith(".py"):
-                found = _NETWORKING.search(grader.read(path).decode("utf-8", "replace"))
-                if found:
-                    return f"`{found.group(1)}`"
-        return ""
 
     async def _tried(self, policy: str, *, solution: str | None = None) -> Score:
         """What a policy's attempt scores; `solution` is the digest of an overlay in the place of the gold's."""
@@ -306,12 +293,6 @@ class _Working:
             self.found.problems.append(
                 f"where hidden tests would be, the contestant finds {', '.join(shown[:5])}"
             )
-
-
-_NETWORKING = re.compile(
-    r"^\s*(?:import|from)\s+(urllib\.request|urllib3|requests|httpx|aiohttp|http\.client|socket|ftplib|smtplib|boto3)\b",
-    re.MULTILINE,
-)
 
 
 def _script_end(answer: Answer) -> str:

@@ -52,10 +52,12 @@ class Usage:
     oom_kills: int | Unknown
     forks_refused: int | Unknown
     unreachable: int
-    """How often an address without a route was asked for: attempts to reach a network that is not there."""
+    """How often an address without a route was asked for, or a name: attempts to reach a network that is not there."""
     soft: bool
     decoys: int = 0
     """How often a directory where hidden files might be was opened or listed."""
+    names: tuple[str, ...] = ()
+    """The first names that were looked up; nothing inside answers for them."""
 
 
 @dataclass(frozen=True, slots=True)

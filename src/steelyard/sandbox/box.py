@@ -289,6 +289,7 @@ class NamespaceBox(Driven):
             unreachable=note.get("net", 0),
             soft=final.get("soft", self.rung is Rung.USER),
             decoys=note.get("decoys", 0),
+            names=tuple(note.get("names", ())),
         )
 
     def close(self) -> None:

@@ -16,12 +16,35 @@ import select
 import signal
 import socket
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 from steelyard.sandbox.inner import linux as lx
 from steelyard.sandbox.inner import mounts, probe, seccomp
+from steelyard.sandbox.inner.names import Names
 
 MAX_MESSAGE = 1 << 20
+
+
+@dataclass(slots=True)
+class Seen:
+    """What process 1 watches: the kernel's counters, the decoys, and the names that are looked up."""
+
+    counters: int
+    decoys: int
+    names: Names | None
+
+    def note(self) -> dict[str, Any]:
+        """`net` and `names` of the sandbox so far; `decoys` since the last note."""
+        names = self.names
+        if names is not None:
+            names.answer()  # who asked and ended at once is counted with its own end
+        asked = 0 if names is None else names.count
+        return {
+            "net": _unreachable(self.counters) + asked,
+            "names": [] if names is None else names.asked,
+            "decoys": _touched(self.decoys),
+        }
 
 
 def main(cradle: socket.socket, hello: dict[str, Any]) -> None:
@@ -50,14 +73,14 @@ def main(cradle: socket.socket, hello: dict[str, Any]) -> None:
         try:
             if trouble:
                 raise OSError(trouble)
-            handed, counters = _enter(spec, fds[1:])
+            handed, seen = _enter(spec, fds[1:])
         except OSError as e:
             owner.send(json.dumps({"error": str(e)}).encode())
             os._exit(71)
         socket.send_fds(owner, [json.dumps({"ready": True}).encode()], handed)
         for fd in handed:
             os.close(fd)
-        code = _serve(owner, counters, spec)
+        code = _serve(owner, seen, spec)
     finally:
         os._exit(code)
 
@@ -74,8 +97,8 @@ def _prepare(hello: dict[str, Any]) -> None:
     mounts.base(hello, trees)
 
 
-def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], tuple[int, int]]:
-    """Finish the inside and give up every right. Returns what the owner is handed, and the counters."""
+def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], Seen]:
+    """Finish the inside and give up every right. Returns what the owner is handed, and what is watched."""
     without = set(spec["without"])
     if taken:
         names = [(target, is_dir) for _, target, is_dir in spec["mounts"]]
@@ -89,7 +112,8 @@ def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], tuple[int
     fds = [os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for name in (at, "/tmp", "/dev/shm")]
     if any(target == ".lower" for _, target, _ in trees):
         fds.append(os.open("/.upper/up", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-    counters = os.open("/proc/self/net/snmp", os.O_RDONLY | os.O_CLOEXEC), lx.watch(spec["decoys"])
+    names = None if "net" in spec["without"] else Names()
+    seen = Seen(os.open("/proc/self/net/snmp", os.O_RDONLY | os.O_CLOEXEC), lx.watch(spec["decoys"]), names)
     os.chdir(at)
     _limits(spec["limits"])
     lx.prctl(lx.PR_SET_DUMPABLE, int("dumpable" in without))
@@ -100,7 +124,7 @@ def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], tuple[int
         lx.prctl(lx.PR_SET_NO_NEW_PRIVS, 1)
     if "seccomp" not in without:
         lx.load_filter(seccomp.program(soft=spec["soft"]))
-    return [*fds, *listeners], counters
+    return [*fds, *listeners], seen
 
 
 def _network(spec: dict[str, Any]) -> list[int]:
@@ -129,7 +153,7 @@ def _limits(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def _serve(owner: socket.socket, counters: tuple[int, int], spec: dict[str, Any]) -> int:
+def _serve(owner: socket.socket, seen: Seen, spec: dict[str, Any]) -> int:
     wake_r, wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -139,17 +163,22 @@ def _serve(owner: socket.socket, counters: tuple[int, int], spec: dict[str, Any]
     poll = select.poll()
     poll.register(owner.fileno(), select.POLLIN)
     poll.register(wake_r, select.POLLIN)
+    names = seen.names
+    if names is not None and names.fileno() >= 0:
+        poll.register(names.fileno(), select.POLLIN)
     while True:
         for fd, _ in poll.poll():
             if fd == wake_r:
                 os.read(wake_r, 4096)
-                if _reap(owner, counters, running) and spec["oneshot"]:
+                if _reap(owner, seen, running) and spec["oneshot"]:
                     return 0
+            elif names is not None and fd == names.fileno():
+                names.answer()
             elif not _request(owner, running, spec):
                 return 0
 
 
-def _reap(owner: socket.socket, counters: tuple[int, int], running: dict[int, int]) -> bool:
+def _reap(owner: socket.socket, seen: Seen, running: dict[int, int]) -> bool:
     """Collect the dead; tell the owner about its own. True when one of those ended."""
     ended = False
     while True:
@@ -165,8 +194,7 @@ def _reap(owner: socket.socket, counters: tuple[int, int], running: dict[int, in
                 "status": status,
                 "cpu_s": usage.ru_utime + usage.ru_stime,
                 "max_rss": usage.ru_maxrss * 1024,
-                "net": _unreachable(counters[0]),
-                "decoys": _touched(counters[1]),
+                **seen.note(),
             }
             owner.send(json.dumps(note).encode())
             ended = True
@@ -186,7 +214,7 @@ def _touched(watch: int) -> int:
 
 
 def _unreachable(counters: int) -> int:
-    """How often something inside asked for an address to which there is no route."""
+    """How often something inside sent to an address to which there is no route."""
     lines = os.pread(counters, 65536, 0).decode().splitlines()
     rows = [line.split() for line in lines if line.startswith("Ip:")]
     return int(rows[1][rows[0].index("OutNoRoutes")])

@@ -53,6 +53,7 @@ class Heard:
     tail: str = ""
     wall_s: float = 0.0
     unreachable: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -199,7 +200,7 @@ def _drive(
     reader.join()
     heard.wall_s = time.monotonic() - started
     heard.ended = Ended.MEMORY if oom and result.status != 0 else result.ended
-    heard.unreachable = result.usage.unreachable
+    heard.unreachable, heard.names = result.usage.unreachable, result.usage.names
     heard.tail = (result.stdout + result.stderr).decode(errors="replace")[-4000:]
     _read_notes(bytes(raw), key, heard)
     return heard

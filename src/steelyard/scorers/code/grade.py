@@ -298,7 +298,8 @@ class _Grading:
         if heard.forged:
             flags.append(f"{heard.forged} unsigned notes on the verdict channel")
         if heard.unreachable:
-            flags.append(f"{heard.unreachable} attempts to reach a network")
+            asked = f" (names looked up: {', '.join(heard.names[:5])})" if heard.names else ""
+            flags.append(f"{heard.unreachable} attempts to reach a network{asked}")
         return Grade(
             standing,
             reason,
