@@ -179,3 +179,18 @@ def test_an_agent_has_the_time_of_its_trials_and_no_tokens_a_second() -> None:
     assert lines["c1"].tokens_per_second == 20.0
     assert isinstance(lines["c0"].tokens_per_second, Unknown)
     assert "tools" in lines["c0"].tokens_per_second.reason
+
+
+def test_a_verdict_on_few_tasks_that_differ_is_that_of_compare() -> None:
+    """7 wins and 1 loss of 20: the interval leaves out 0, McNemar's p is 0.070; both commands say undecided."""
+    left = [[1.0]] * 7 + [[0.0]] + [[1.0]] * 12
+    right = [[0.0]] * 7 + [[1.0]] + [[1.0]] * 12
+    board = leaderboard(evidence([left, right], planned=1))
+    versus = board.versus[0]
+    assert is_known(versus.difference.interval)
+    assert versus.difference.interval.low > 0
+    assert versus.verdict == "undecided"
+    assert board.sentence.startswith("Undecided: c0 leads by 30.0 points over c1")
+    assert "p = 0.070" in board.sentence
+    sure = leaderboard(evidence([[[1.0]] * 20, [[0.0]] * 9 + [[1.0]] * 11], planned=1))
+    assert sure.versus[0].verdict == "better"

@@ -92,8 +92,8 @@ def flags_of(seen: Sequence[Result | Usage], changes: bytes, place: Place) -> tu
         )
     unreachable = sum(u.unreachable for u in usages)
     if unreachable:
-        names = list(dict.fromkeys(n for u in usages for n in u.names))
-        asked = f"; names looked up: {', '.join(names[:10])}" if names else ""
+        hosts = list(dict.fromkeys(n for u in usages for n in u.names))
+        asked = f"; names looked up: {', '.join(hosts[:10])}" if hosts else ""
         said = f"{unreachable} attempts to reach a network that is not there{asked}"
         found.append(("network", said, unreachable))
     touched = infrastructure(changes)

@@ -21,6 +21,7 @@ from scipy import special
 from steelyard.decide.tally import Evidence, Tally, bounds, coded, grouped, tally
 from steelyard.stats.base import Estimate, Figure, FloatArray, IntArray, Interval
 from steelyard.stats.clusters import cluster_sums, estimate_mean
+from steelyard.stats.paired import difference_p
 from steelyard.stats.paired_forms import difference_interval
 from steelyard.unknown import Unknown, is_known
 
@@ -291,7 +292,12 @@ def _against_leader(e: Evidence, sums: Tally, order: Sequence[int], level: float
             estimate = replace(estimate, interval=difference_interval(diff, unit, corrected, own))
         verdict = "undecided"
         if is_known(estimate.interval) and estimate.interval.low > 0:
-            verdict = "better"
+            p, test = difference_p(table, diff, estimate)
+            # as `compare` has it: few tasks that differ must convince the exact test, too
+            if is_known(p) and p > 1 - corrected:
+                estimate = replace(estimate, notes=(*estimate.notes, f"{test}: p = {p:.3f}"))
+            else:
+                verdict = "better"
         out.append(Versus(e.contestants[leader], e.contestants[other], estimate, verdict))
     return tuple(out)
 
@@ -359,17 +365,27 @@ def _sentence(overall: Sequence[Line], versus: Sequence[Versus], coverage_floor:
             f"Undecided: {leader} and {versus[0].other if len(versus) == 1 else 'all others'} score the same."
         )
     if not better:
-        return f"Undecided: {leader} leads, but no difference from it is clear yet."
-    nearest = better[0]
-    d = nearest.difference
-    assert is_known(d.value)
-    assert is_known(d.interval)
-    span = f"{100 * d.interval.low:.1f} to {100 * d.interval.high:.1f}"
-    effect = f"{100 * d.value:.1f} points over {nearest.other} ({span})"
+        close = next(
+            (v for v in versus if is_known(v.difference.interval) and v.difference.interval.low > 0), None
+        )
+        if close is None:
+            return f"Undecided: {leader} leads, but no difference from it is clear yet."
+        test = close.difference.notes[-1]
+        return f"Undecided: {leader} leads by {_effect(close)}, but too few tasks differ ({test})."
+    effect = _effect(better[0])
     if not open_:
         return f"{leader} is better than all others: {effect}."
     over, names = _listed([v.other for v in better]), _listed([v.other for v in open_])
     return f"{leader} is better than {over} ({effect}); undecided against {names}."
+
+
+def _effect(v: Versus) -> str:
+    """Points, over whom, and the interval; both are known."""
+    d = v.difference
+    assert is_known(d.value)
+    assert is_known(d.interval)
+    span = f"{100 * d.interval.low:.1f} to {100 * d.interval.high:.1f}"
+    return f"{100 * d.value:.1f} points over {v.other} ({span})"
 
 
 def _listed(names: Sequence[str]) -> str:

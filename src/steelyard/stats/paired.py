@@ -160,7 +160,7 @@ def compare_pairs(pairs: TaskPairs, options: PairedOptions = DEFAULT) -> Paired:
     differences = pairs.differences
     table = cluster_sums(differences, pairs.cluster, n_trials=pairs.n_trials)
     estimate = mean_difference(pairs, options)
-    p_value, p_method = _p_value(table, differences, pairs, estimate, options)
+    p_value, p_method = difference_p(table, differences, estimate, options)
     return Paired(
         difference=estimate,
         p_value=p_value,
@@ -195,13 +195,10 @@ def mean_difference(pairs: TaskPairs, options: PairedOptions = DEFAULT) -> Estim
     return replace(plain, interval=interval, notes=notes)
 
 
-def _p_value(
-    table: ClusterSums,
-    differences: FloatArray,
-    pairs: TaskPairs,
-    estimate: Estimate,
-    options: PairedOptions,
+def difference_p(
+    table: ClusterSums, differences: FloatArray, estimate: Estimate, options: PairedOptions = DEFAULT
 ) -> tuple[Figure, str]:
+    """(two-sided p-value of no difference, its test): `table` sums the `differences` by cluster."""
     scale = float(np.max(np.abs(differences)))
     sums = table.sums[np.abs(table.sums) > 1e-12 * scale]
     if estimate.n_clusters == 1:

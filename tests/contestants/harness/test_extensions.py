@@ -402,8 +402,8 @@ def test_an_mcp_server_that_dies_is_no_doing_of_the_contestant(server: str) -> N
 
 def test_an_mcp_server_that_does_not_start_is_named(tmp_path: Path) -> None:
     pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
-    (tmp_path / "s.py").write_text("raise SystemExit(3)\n")
-    with pytest.raises(Fault, match="MCP server `test`") as caught:
+    (tmp_path / "s.py").write_text("raise SystemExit('x' * 100_000 + '\\nthe database is not there')\n")
+    with pytest.raises(Fault, match=r"MCP server `test`.*the database is not there") as caught:
         run([submit()], setting=Setting({"mcp": [mcp(str(tmp_path / "s.py"))]}))
     assert (caught.value.ended_by, caught.value.kind) == (EndedBy.OPERATOR, "mcp_start")
     with pytest.raises(PlanError, match="no such program"):

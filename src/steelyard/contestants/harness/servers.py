@@ -19,11 +19,12 @@ import json
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from steelyard.contestants.harness.boxpipes import BoxTransport
@@ -35,6 +36,7 @@ from steelyard.errors import EndedBy, Fault, PlanError
 from steelyard.schema.message import ImagePart, ToolSpec
 
 _START_S, _STOP_S = 30.0, 10.0
+_TAIL = 4096
 _MOST_TOOLS, _MOST_PAGES = 2000, 100
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
@@ -45,6 +47,37 @@ def available() -> bool:
     import importlib.util
 
     return importlib.util.find_spec("mcp") is not None
+
+
+class Said:
+    """What a server on the host writes to stderr: read so that it never blocks, its end kept for when it dies."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._reader: threading.Thread | None = None
+
+    def __enter__(self) -> TextIO:
+        inside, outside = os.pipe()
+        self._reader = threading.Thread(target=self._read, args=(inside,), daemon=True, name="steelyard-mcp")
+        self._reader.start()
+        self._end = os.fdopen(outside, "w", encoding="utf-8")
+        return self._end
+
+    def __exit__(self, *_: object) -> None:
+        self._end.close()
+
+    def _read(self, fd: int) -> None:
+        with os.fdopen(fd, "rb", buffering=0) as f:
+            while more := f.read(65536):
+                self._tail = (self._tail + more)[-_TAIL:]
+
+    def last(self) -> str:
+        """Its last line that is not empty, "" when it said nothing."""
+        if self._reader is None:
+            return ""
+        self._reader.join(1.0)  # a child of the server's may still hold the other end
+        lines = self._tail.decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 class Connection:
@@ -61,6 +94,7 @@ class Connection:
         )
         self._task: asyncio.Task[None] | None = None
         self._lost = ""
+        self._said = Said()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -152,6 +186,8 @@ class Connection:
         except Exception as e:  # noqa: BLE001 - the SDK and the server may raise anything; it is attributed here
             self._lost = f"{type(e).__name__}: {e}"
         finally:
+            if self._lost and (last := self._said.last()):
+                self._lost = f"{self._lost}; its last line: {last}"
             if not ready.done():
                 ready.set_exception(ConnectionError(self._lost or "the connection ended at its start"))
                 ready.exception()
@@ -181,11 +217,11 @@ class Connection:
         # lazy: as above
         from mcp.client.stdio import StdioServerParameters, stdio_client
 
-        silent = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, ASYNC230, SIM115 - a device
+        heard = stack.enter_context(self._said)
         command = StdioServerParameters(
             command=server.command[0], args=list(server.command[1:]), env=self._env
         )
-        return stdio_client(command, errlog=silent)
+        return stdio_client(command, errlog=heard)
 
     async def stop(self) -> None:
         """Close the connection; a server on the host is ended with it."""

@@ -112,8 +112,8 @@ def _enter(spec: dict[str, Any], taken: list[int]) -> tuple[list[int], Seen]:
     fds = [os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for name in (at, "/tmp", "/dev/shm")]
     if any(target == ".lower" for _, target, _ in trees):
         fds.append(os.open("/.upper/up", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-    names = None if "net" in spec["without"] else Names()
-    seen = Seen(os.open("/proc/self/net/snmp", os.O_RDONLY | os.O_CLOEXEC), lx.watch(spec["decoys"]), names)
+    lookups = None if "net" in spec["without"] else Names()
+    seen = Seen(os.open("/proc/self/net/snmp", os.O_RDONLY | os.O_CLOEXEC), lx.watch(spec["decoys"]), lookups)
     os.chdir(at)
     _limits(spec["limits"])
     lx.prctl(lx.PR_SET_DUMPABLE, int("dumpable" in without))
