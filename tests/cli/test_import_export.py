@@ -67,6 +67,77 @@ def test_an_import_that_was_cut_off_says_so_wherever_it_is_read(tmp_path: Path, 
     assert "the files again: it was cut off" in again.stderr
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_exported_table_comes_back_as_the_same_leaderboard(tmp_path: Path, place: str, form: str) -> None:
+    rows = [
+        {
+            "task": "t1",
+            "score": 1,
+            "output": "-5",
+            "finish": "length",
+            "seconds": 0.25,
+            "output_tokens": 5,
+            "cost": 0.5,
+        },
+        {
+            "task": "t2",
+            "score": 0,
+            "output": "no",
+            "ended_by": "refusal",
+            "seconds": 0.5,
+            "output_tokens": 3,
+            "cost": 0.5,
+        },
+        {
+            "task": "t3",
+            "outcome": "failed",
+            "output": "?",
+            "format_failure": True,
+            "seconds": 0.5,
+            "output_tokens": 1,
+            "cost": 0.1,
+        },
+        {
+            "task": "t4",
+            "score": 0.25,
+            "outcome": "abstained",
+            "output": "who knows",
+            "seconds": 0.1,
+            "cost": 0.1,
+        },
+        {
+            "task": "t5",
+            "outcome": "ungraded",
+            "cause": "provider:server_error",
+            "ended_by": "provider",
+            "cost": 0,
+        },
+    ]
+    source = tmp_path / "first.jsonl"
+    common = {"contestant": "x", "suite": "s", "target": "-5", "condition.level": "hard"}
+    source.write_text("".join(json.dumps({**row, **common}) + "\n" for row in rows))
+    assert call("import", str(source), "--name", "first", "--ledger", place).exit_code == ExitCode.OK
+    out = str(tmp_path / f"again.{form}")
+    assert call("export", "first", "--format", form, "--out", out, "--ledger", place).exit_code == ExitCode.OK
+    done = call("import", out, "--name", "second", "--ledger", place)
+    assert done.exit_code == ExitCode.OK, done.output
+    first, second = (
+        json.loads(call("show", name, "--json", "--ledger", place).stdout)["overall"]
+        for name in ("first", "second")
+    )
+    assert first == second
+    assert [first[0][k] for k in ("refused", "truncated", "format_failures", "abstained", "n_ungraded")] == [
+        1
+    ] * 5
+    assert first[0]["estimate"]["value"] == 0.3125
+    by = call("show", "second", "--by", "level", "--json", "--ledger", place)
+    assert "hard" in by.stdout
+    judged = call("rescore", "second", "--scorer", "exact", "--json", "--ledger", place)
+    assert judged.exit_code == ExitCode.OK, judged.output
+    trial = json.loads(call("show", "second", "--task", "t1", "--json", "--ledger", place).stdout)[0]
+    assert (trial["answer"], trial["outcome"]) == ("-5", "passed")
+
+
 def test_what_an_import_holds_is_what_was_planned(tmp_path: Path, place: str) -> None:
     rows = [("x", "t1", 0, 1), ("x", "t1", 3, 0), ("x", "t2", 0, 1), ("y", "t1", 0, 1)]
     source = tmp_path / "uneven.csv"

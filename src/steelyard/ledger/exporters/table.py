@@ -22,7 +22,8 @@ COLUMNS = (
 CONTENT = ("input", "target", "output", "extracted", "explanation", "trace")
 """Columns that hold texts; left out with `content=False`."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet runs when a cell begins with it."""
 
 
 def flat(trial: TrialOut, *, content: bool = True) -> dict[str, object]:
@@ -101,4 +102,4 @@ def _cell(value: object) -> object:
         return "true" if value else "false"
     if isinstance(value, list):
         return json.dumps(value, ensure_ascii=False)
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return "'" + value if isinstance(value, str) and value.startswith(FORMULA) else value

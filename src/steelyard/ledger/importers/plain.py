@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from steelyard.decide.cells import Column
 from steelyard.decide.columns import ALIASES
-from steelyard.errors import DataError
+from steelyard.errors import DataError, EndedBy
+from steelyard.ledger.exporters.table import FORMULA
 from steelyard.ledger.importers.agents import stem
 from steelyard.ledger.importers.base import (
     ImportOptions,
@@ -32,7 +33,7 @@ from steelyard.ledger.importers.base import (
 from steelyard.ledger.importers.chat import message_of
 from steelyard.ledger.importers.media import filled, parts_of
 from steelyard.schema.message import Message, text_of
-from steelyard.schema.reply import Reply, Timing, Usage
+from steelyard.schema.reply import FinishReason, Reply, Timing, Usage
 from steelyard.schema.score import Outcome, Score
 from steelyard.schema.task import Task
 from steelyard.schema.trace import Said, Trace
@@ -52,8 +53,20 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "output_tokens": ("output_tokens", "completion_tokens"),
     "at": ("at", "timestamp", "created_at", "time"),
     "split": ("split",),
+    "ended_by": ("ended_by",),
+    "finish": ("finish",),
+    "fault": ("fault",),
+    "cause": ("cause",),
+    "format_failure": ("format_failure",),
+    "extracted": ("extracted",),
+    "explanation": ("explanation",),
 }
 """What a column may hold, and the names by which it is known, the likeliest first."""
+
+CONDITION = "condition."
+"""What columns with a condition of the task begin with, as in our exports."""
+_ENDS = frozenset(e.value for e in EndedBy)
+_FINISHES = frozenset(get_args(FinishReason))
 
 _TIES: Mapping[str, Winner] = {
     "left": "left", "model_a": "left", "a": "left", "l": "left", "1": "left",
@@ -67,9 +80,19 @@ def read(path: Path, options: ImportOptions) -> Iterator[TrialIn]:
     """The rows of a table as trials."""
     table = _table(path)
     columns = _choose(table.columns, options, str(path))
+    if "withheld" in table.columns and path.name.lower().removesuffix(".gz").endswith(".csv"):
+        columns = {role: _bare(column) if role in _TEXTS else column for role, column in columns.items()}
     for i in range(table.rows):
         where = f"{path}:{table.lines[i]}" if table.lines else f"{path}, row {i + 1}"
         yield _trial({role: column[i] for role, column in columns.items()}, options, where, path)
+
+
+_TEXTS = ("input", "target", "output", "extracted", "explanation")
+
+
+def _bare(column: Column) -> Column:
+    """Texts of our own CSV without the apostrophe that keeps a spreadsheet from running them."""
+    return [v[1:] if isinstance(v, str) and v[:1] == "'" and v[1:2] in FORMULA else v for v in column]
 
 
 def _table(path: Path) -> Table:
@@ -103,7 +126,7 @@ def _choose(columns: Mapping[str, Column], options: ImportOptions, where: str) -
             got=", ".join(columns),
             fix="name the columns: --field task=NAME --field output=NAME",
         )
-    chosen.update({f"={n}": c for n, c in columns.items() if n not in taken})
+    chosen.update({n: c for n, c in columns.items() if n.startswith(CONDITION) and n not in taken})
     return chosen
 
 
@@ -111,7 +134,7 @@ def _trial(row: Mapping[str, object], options: ImportOptions, where: str, path: 
     given = row.get("input")
     messages = tuple(filled(m, path.parent, where) for m in _messages(row.get("messages")))
     asked, answered = (parts_of(row.get(role), path.parent, where) for role in ("input", "output"))
-    spent = nanoseconds(number(row.get("seconds")))
+    spent = nanoseconds(number(_as_number(row.get("seconds"))))
     task_id = a_text(row.get("task") if row.get("task") is not None else given)
     if not task_id:
         raise DataError("a row without a task", where=where, wanted="a task's id (or its input)")
@@ -131,14 +154,17 @@ def _trial(row: Mapping[str, object], options: ImportOptions, where: str, path: 
             input=(Message("user", asked),) if asked else a_text(given),
             target=a_text(row.get("target")),
             cluster=a_text(row.get("cluster")),
+            conditions=_conditions(row),
             split="held_out" if a_text(row.get("split")) in ("held_out", "held-out", "heldout") else "public",
         ),
         k=_count(row.get("trial")),
-        reply=Reply(text=text, usage=usage, timing=Timing(spent, spent) if spent is not None else None)
+        reply=Reply(text, _finish(row), usage, timing=Timing(spent, spent) if spent is not None else None)
         if "output" in row or messages
         else None,
         trace=Trace(tuple(Said(m) for m in messages), source="table") if messages else None,
         scores=tuple(_scores(row)),
+        ended_by=ended if (ended := a_text(row.get("ended_by"))) in _ENDS else "contestant",
+        fault=a_text(row.get("fault")),
         cost_pusd=picodollars(number(_as_number(row.get("cost")))),
         at=unix_ns(row.get("at")),
         where=where,
@@ -149,12 +175,35 @@ def _scores(row: Mapping[str, object]) -> Iterator[tuple[str, Score]]:
     outcome = a_text(row.get("outcome")).lower()
     if outcome in {o.name.lower() for o in Outcome}:
         kind, value = Outcome[outcome.upper()], number(_as_number(row.get("score")))
-        known = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0, Outcome.ABSTAINED: 0.0}
+        known = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}
+        if kind == Outcome.ABSTAINED and (value is None or not 0 <= value <= 1):
+            value = 0.0
         if kind == Outcome.PARTIAL and value is None:
             kind = Outcome.UNGRADED
-        yield "imported", Score(kind, None if kind == Outcome.UNGRADED else known.get(kind, value))
+        yield (
+            "imported",
+            Score(
+                kind,
+                None if kind == Outcome.UNGRADED else known.get(kind, value),
+                cause=a_text(row.get("cause")) if kind == Outcome.UNGRADED else "",
+                extracted=a_text(row.get("extracted")),
+                explanation=a_text(row.get("explanation")),
+                format_failure=a_text(row.get("format_failure")).lower() in ("true", "1"),
+            ),
+        )
     elif row.get("score") not in (None, ""):
         yield "imported", score_of(row["score"])
+
+
+def _finish(row: Mapping[str, object]) -> FinishReason:
+    """How the reply ended, when the table says so in our words."""
+    said = a_text(row.get("finish"))
+    return cast("FinishReason", said) if said in _FINISHES else "stop"
+
+
+def _conditions(row: Mapping[str, object]) -> dict[str, str]:
+    named = {n.removeprefix(CONDITION): a_text(v) for n, v in row.items() if n.startswith(CONDITION)}
+    return {name: value for name, value in named.items() if value}
 
 
 def _messages(raw: object) -> tuple[Message, ...]:
