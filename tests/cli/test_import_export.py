@@ -163,6 +163,35 @@ def test_what_an_import_holds_is_what_was_planned(tmp_path: Path, place: str) ->
     assert counts == {"x": (3, 3), "y": (2, 1)}
 
 
+def on_a_terminal(*args: str, columns: str = "80") -> str:
+    """What a command prints on a terminal without colour."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "COLUMNS": columns, "NO_COLOR": "1"}
+    with subprocess.Popen([sys.executable, "-m", "steelyard", *args], stdout=theirs, env=env) as process:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # a terminal whose other end is closed cannot be read
+            while piece := os.read(ours, 65536):
+                said += piece
+    os.close(ours)
+    assert process.returncode == 0
+    return said.decode()
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_table_on_a_terminal_obeys_no_control_character(tmp_path: Path, place: str, form: str) -> None:
+    source = tmp_path / "answers.jsonl"
+    hostile = "\x1b]0;title\x07 \x9b2J \u202e\r over"
+    source.write_text(
+        json.dumps({"contestant": "x\x1b[31m", "task": "t", "output": hostile, "score": 1}) + "\n"
+    )
+    assert call("import", str(source), "--ledger", place).exit_code == ExitCode.OK
+    text = on_a_terminal("export", "last", "--format", form, "--ledger", place)
+    assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}
+    assert "\r" not in text.replace("\r\n", "\n")
+    assert "title" in text
+
+
 @pytest.mark.parametrize("columns", ["40", "60", "80"])
 def test_no_figure_of_a_leaderboard_is_cut_on_a_narrow_terminal(
     tmp_path: Path, place: str, columns: str
@@ -172,19 +201,7 @@ def test_no_figure_of_a_leaderboard_is_cut_on_a_narrow_terminal(
     rows = "".join(f"{c},t{i},{i % 2},0.0123\n" for c in who for i in range(30))
     source.write_text("contestant,task,score,cost\n" + rows + f"{who[0]},t30,,\n")
     assert call("import", str(source), "--ledger", place).exit_code == ExitCode.OK
-    ours, theirs = pty.openpty()
-    env = {**os.environ, "COLUMNS": columns, "NO_COLOR": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "steelyard", "show", "last", "--ledger", place], stdout=theirs, env=env
-    ) as process:
-        os.close(theirs)
-        said = b""
-        with contextlib.suppress(OSError):  # a terminal whose other end is closed cannot be read
-            while piece := os.read(ours, 65536):
-                said += piece
-    os.close(ours)
-    assert process.returncode == 0
-    text = said.decode()
+    text = on_a_terminal("show", "last", "--ledger", place, columns=columns)
     assert "\x1b" not in text
     assert "…" not in text
     assert max(map(len, text.split("\r\n\r\n")[0].splitlines())) <= int(columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from steelyard.cli.common import json_option, ledger_option, open_place, our_version
-from steelyard.cli.out import count, emit_json, guarded, say
+from steelyard.cli.out import count, emit_json, guarded, say, table_stream
 from steelyard.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def command(**options: object) -> None:
 def _writable(o: Options, stack: ExitStack) -> TextIO:
     """--out, or stdout."""
     if o.out is None:
-        return sys.stdout
+        return table_stream()
     try:
         return stack.enter_context(o.out.open("w", encoding="utf-8", newline=""))
     except OSError as e:

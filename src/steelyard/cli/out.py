@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TextIO, TypeVar, cast
 
 import click
 
@@ -43,6 +44,22 @@ def _plain(c: str) -> bool:
         or 0xD800 <= code < 0xE000
         or 0xE0000 <= code < 0xE0080
     )
+
+
+class _Cleaned(io.TextIOBase):
+    """A terminal that shows control characters instead of obeying them."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        click.echo(clean(text.replace("\r\n", "\n")), nl=False)
+        return len(text)
+
+
+def table_stream() -> TextIO:
+    """Where a table of what contestants wrote goes: stdout as it is, but a terminal obeys nothing in it."""
+    return cast("TextIO", _Cleaned()) if sys.stdout.isatty() else sys.stdout
 
 
 def say(text: str) -> None:

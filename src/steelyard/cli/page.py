@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from steelyard.cli.common import json_option, ledger_option, open_place
-from steelyard.cli.out import clean, data, packed
+from steelyard.cli.out import clean, data, packed, table_stream
 from steelyard.errors import UsageError
 from steelyard.unknown import Unknown
 
@@ -67,7 +67,8 @@ def command(o: Options) -> None:
             )
         )
     elif o.as_csv:
-        data(as_csv(page.table()).decode("utf-8", "backslashreplace").replace("\r\n", "\n").rstrip("\n"))
+        table = as_csv(page.table()).decode("utf-8", "backslashreplace").replace("\r\n", "\n").rstrip("\n")
+        table_stream().write(f"{table}\n")
     else:
         for text in _lines(page):
             data(text)
