@@ -227,6 +227,36 @@ def test_collect_takes_data_only(who: str, place: Path, home: Path) -> None:
     assert refused == {"evil", "ring", "pipe", "huge", "hard", ".git", ".git/config"}
 
 
+def test_holes_stay_holes_on_every_way(who: str, place: Path, home: Path) -> None:
+    def laid(path: Path) -> tuple[bytes, bool]:
+        """What is written between two holes of 50 MiB, and whether the file takes little room."""
+        with path.open("rb") as f:
+            size = f.seek(0, os.SEEK_END)
+            f.seek(50 << 20)
+            return f.read(3) if size == (100 << 20) + 3 else b"?", path.stat().st_blocks * 512 < 1 << 20
+
+    with (place / "old").open("wb") as f:
+        f.seek(50 << 20)
+        f.write(b"mid")
+        f.truncate((100 << 20) + 3)
+    os.chown(place / "old", *(UID, UID) if who == "user" and os.geteuid() == 0 else (-1, -1))
+    # Staged as holes too: with all its zeros it would not fit into this memory.
+    line = "cp --sparse=always old new && cmp old new"
+    done = run(who, place, "--memory", "64M", "--workspace", str(place), "--", "sh", "-c", line)
+    assert done.returncode == 0, done.stderr
+    assert (laid(place / "new"), laid(place / "old")) == ((b"mid", True), (b"mid", True))
+    out = home / "out"
+    assert steelyard(who, "sandbox", "collect", str(place), str(out)).returncode == 0
+    assert laid(out / "new") == (b"mid", True)
+
+
+def test_a_destination_that_cannot_be_made_is_said(who: str, place: Path) -> None:
+    done = steelyard(who, "sandbox", "collect", str(place), "/proc/nothing")
+    assert done.returncode == 3
+    assert b"fix: " in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_an_empty_name_is_no_command(who: str, place: Path) -> None:
     done = run(who, place, "--workspace", str(place), "--", "")
     assert done.returncode == 127, done.stderr

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _START_S = 30.0
 _GRACE_S = 0.05
+_LITTLE = 16 << 20
 _MAX_MESSAGE = 192 << 10
 _REASONS = {
     "wall": Ended.WALL,
@@ -119,6 +120,8 @@ class NamespaceBox(Driven):
             why = f"nothing within {_START_S:.0f} s"
         self._line.close()
         self._inside.close()
+        if self.profile.limits.memory < _LITTLE:
+            why += f" (its memory limit of {self.profile.limits.memory} bytes may be too little to start)"
         raise SandboxError(f"the sandbox could not be built: {why}; run `steelyard doctor --sandbox`")
 
     def spawn(self, command: Command, fds: Sequence[int], *, probe: bool = False) -> int:

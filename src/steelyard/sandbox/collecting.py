@@ -7,6 +7,7 @@ the contestant's words: git's own files (their configuration runs programs).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,15 @@ def collect(source: Path, target: Path, caps: Caps | None = None, *, git: bool =
         changes = [Change(path, None, item) for path, item in taken.items()]
         refused += danger.items()
         refused += [(path, "a hard link to a file that also lives outside") for path in sorted(foreign)]
-        target.mkdir(parents=True, exist_ok=True)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise DataError(
+                "the destination cannot be made",
+                where=str(target),
+                got=os.strerror(e.errno or 0),
+                fix="name a directory that you may write",
+            ) from e
         out = Tree.at(target)
         try:
             failed = apply(out, changes, snapshot.read)

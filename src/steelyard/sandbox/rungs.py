@@ -31,7 +31,8 @@ def choose(wanted: Rung | str | None = None, *, image: str = "") -> Sandbox:
             raise SandboxError("neither docker nor podman answers here; start one, or ask for another rung")
         if not image:
             raise SandboxError(
-                "the container rung needs an image: choose('container', image='python:3.12-slim')"
+                "the container rung needs an image that is here already: name it with --image, or from Python "
+                "with choose('container', image=NAME)"
             )
         return Container(program, image)
     report = self_check()

@@ -27,6 +27,7 @@ Kind = Literal["file", "dir", "link", "other"]
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _DIR = _LOOK | os.O_DIRECTORY
 _COPY = 1 << 20
+_ZEROS = bytes(1 << 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class Tree:
                 out = os.open(temporary, flags, 0o600, dir_fd=fd)
                 try:
                     with os.fdopen(out, "wb") as f:
-                        f.write(data)
+                        _write(f.fileno(), data)
                         os.fchmod(f.fileno(), mode & 0o777)
                     os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
                 except OSError:
@@ -339,6 +340,35 @@ def _kind(mode: int) -> Kind:
     return "link" if stat.S_ISLNK(mode) else "other"
 
 
+def _write(out: int, data: bytes) -> None:
+    """All of it; runs of zeros as holes, so that a file of holes takes no more room than it did."""
+    view, at = memoryview(data), 0
+    while at < len(data):
+        piece = view[at : at + len(_ZEROS)]
+        if len(piece) == len(_ZEROS) and piece == _ZEROS:
+            at = os.lseek(out, len(piece), os.SEEK_CUR)
+        else:
+            at += os.write(out, piece)
+    os.ftruncate(out, len(data))
+
+
+def _copy(source: int, out: int) -> None:
+    """The bytes of an open file, its holes as holes."""
+    at, size = 0, os.fstat(source).st_size
+    while at < size:
+        try:
+            start = os.lseek(source, at, os.SEEK_DATA)
+        except OSError as e:
+            if e.errno == errno.ENXIO:  # nothing but a hole is left
+                break
+            raise
+        at = os.lseek(source, start, os.SEEK_HOLE)
+        os.lseek(out, start, os.SEEK_SET)
+        while start < at and (done := os.sendfile(out, source, start, min(_COPY, at - start))):
+            start += done
+    os.ftruncate(out, size)
+
+
 def copy_file(source: int, tree: Tree, path: str, mode: int) -> None:
     """Copy an open file to a new name in `tree`; the kernel moves the bytes."""
     with tree.acting():
@@ -347,8 +377,7 @@ def copy_file(source: int, tree: Tree, path: str, mode: int) -> None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             out = os.open(name, flags, 0o600, dir_fd=fd)
             try:
-                while os.sendfile(out, source, None, _COPY):
-                    pass
+                _copy(source, out)
                 os.fchmod(out, mode & 0o777)
             finally:
                 os.close(out)
