@@ -250,6 +250,22 @@ def test_holes_stay_holes_on_every_way(who: str, place: Path, home: Path) -> Non
     assert laid(out / "new") == (b"mid", True)
 
 
+def test_diff_names_what_it_cannot_compare_and_goes_on(who: str, place: Path) -> None:
+    done = run(who, place, "--workspace", str(place), "--", "sh", "-c", "echo new > c.txt")
+    assert done.returncode == 0, done.stderr
+    os.mkfifo(place / "pipe")
+    with (place / "huge").open("wb") as f:
+        f.truncate(1 << 42)
+    (place / Path(*["d"] * 70)).mkdir(parents=True)
+    done = steelyard(
+        who, "sandbox", "diff", "--stat", str(place), STEELYARD_STATE=str(place.parent / "state")
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"A c.txt\n" in done.stdout
+    named = done.stderr.decode().splitlines()
+    assert [line.split(": ")[1].rpartition("/")[2] for line in named] == ["d", "huge", "pipe"]
+
+
 def test_a_destination_that_cannot_be_made_is_said(who: str, place: Path) -> None:
     done = steelyard(who, "sandbox", "collect", str(place), "/proc/nothing")
     assert done.returncode == 3

@@ -28,7 +28,7 @@ from steelyard.sandbox.patches import diff
 from steelyard.sandbox.profile import MIB, Limits, Mount, Profile
 from steelyard.sandbox.rungs import choose
 from steelyard.sandbox.snapshot import Snapshot
-from steelyard.sandbox.tree import Caps, Tree, over
+from steelyard.sandbox.tree import Caps, Tree, is_rest
 
 _CODES = {
     Ended.OUTPUT: 121,
@@ -38,7 +38,7 @@ _CODES = {
     Ended.FAULT: 125,
     Ended.KILLED: 125,
 }
-_DIFF = Caps(entries=1_000_000, total=1 << 40, file=1 << 36)
+_DIFF = Caps(entries=1_000_000, total=1 << 40, file=1 << 32)
 _UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30}
 
 
@@ -357,7 +357,8 @@ def collect_(  # click passes every option by name
 def diff_(workspace: Path, *, stat: bool) -> None:
     """Print what the last `sandbox run` on WORKSPACE changed, as a patch that `git apply` takes.
 
-    The patch leads from the kept base to the directory as it is now; nothing in it is executed.
+    The patch leads from the kept base to the directory as it is now; nothing in it is executed. What cannot be
+    compared (devices, pipes, more than 4 GiB, deeper than 64 directories) is named on stderr.
     """
     store = store_for(workspace)
     if not (store.place / "base.json").exists():
@@ -369,11 +370,10 @@ def diff_(workspace: Path, *, stat: bool) -> None:
     before, tree = store.load("base"), Tree.at(workspace)
     try:
         after = Snapshot.take(tree, _DIFF)
-        too_much = over(after.skipped)
-        if too_much:
-            raise UserError(
-                "too large to compare", where=str(workspace), got=f"{shown(too_much[0][0])}: {too_much[0][1]}"
-            )
+        for path, why in after.skipped:
+            if is_rest(why):
+                raise UserError("too large to compare", where=str(workspace), got=f"{shown(path)}: {why}")
+            click.echo(f"not compared: {shown(path)}: {why}", err=True)
         if stat:
             for change in before.to(after):
                 sign = "A" if change.before is None else "D" if change.after is None else "M"
