@@ -175,7 +175,7 @@ def _none(sides: list[_Side], names: tuple[str, str], what: str) -> Unknown:
 
 def _units(results: Results, tasks: BoolArray) -> tuple[Coded, Coded]:
     at = np.flatnonzero(tasks)
-    task = Coded(np.arange(at.size), tuple(results.task.labels[i] for i in at.tolist()))
+    task = Coded(np.arange(at.size), range(at.size))  # nobody is told their names
     if results.cluster is None:
         return task, task
     return task, codes(nested(results.task, results.cluster)[at], "cluster")

@@ -310,11 +310,12 @@ def _units(kept: Sequence[SuiteData]) -> IntArray | None:
 def _numbered(index: IntArray, labels: Sequence[str] | None = None) -> Coded:
     """Codes 0 to n-1 of the numbers that occur, in their order; labelled by number, or by their own labels."""
     present = np.flatnonzero(np.bincount(index))
+    names = range(present.size) if labels is None else tuple(labels[i] for i in present.tolist())
+    if present[-1] + 1 == present.size:  # every number occurs
+        return Coded(index, names)
     place = np.zeros(int(present[-1]) + 1, np.int64)
     place[present] = np.arange(present.size)
-    return Coded(
-        place[index], range(present.size) if labels is None else tuple(labels[i] for i in present.tolist())
-    )
+    return Coded(place[index], names)
 
 
 def counts_of_cells(ledger: Ledger, run: str) -> tuple[Counted, ...]:
@@ -342,10 +343,13 @@ def _labelled(index: Wholes, labels: Sequence[str]) -> Coded:
     present = np.flatnonzero(first < index.size)
     order = present[np.argsort(first[present], kind="stable")]
     seen = [labels[i] for i in order.tolist()]
-    table = {label: i for i, label in enumerate(dict.fromkeys(seen))}
     place = np.zeros(len(labels), dtype=np.int64)
-    place[order] = np.arange(order.size) if len(table) == len(seen) else [table[label] for label in seen]
-    return Coded(place[index], tuple(table))
+    place[order] = np.arange(order.size)
+    if len(set(seen)) < len(seen):  # two tasks of one name are one
+        table = {label: i for i, label in enumerate(dict.fromkeys(seen))}
+        place[order] = [table[label] for label in seen]
+        seen = list(table)
+    return Coded(place[index], tuple(seen))
 
 
 def votes_of_chain(ledger: Ledger, key: str, *, quarantined: bool = False) -> Table:

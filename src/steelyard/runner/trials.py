@@ -190,23 +190,24 @@ class Why:
     example: str
 
 
-def whys(ledger: Ledger, run: str, *, most: int = 2000) -> tuple[Why, ...]:
-    """Why trials of a run are ungraded, the most frequent first; looks at `most` of them. Held-out tasks give no
-    example."""
+def whys(ledger: Ledger, run: str, *, most: int = 2000, spread: bool = False) -> tuple[Why, ...]:
+    """Why trials of a run are ungraded, the most frequent first; looks at the first `most` of them, or (`spread`) at
+    about as many evenly over the run. Held-out tasks give no example."""
     info = ledger.find(run)
-    ready = prepared(ledger.plan(info.run), ledger.suites(info.run))
-    names = [s.name for s in ready.plan.contestants]
+    names = info.contestants
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], str] = {}
-    for row in itertools.islice(ledger.trials(info.run, {"outcome": Outcome.UNGRADED}), most):
+    if spread:
+        rows = ledger.sample(info.run, range(len(names)), (Outcome.UNGRADED,), most)
+    else:
+        rows = itertools.islice(ledger.trials(info.run, {"outcome": Outcome.UNGRADED}), most)
+    for row in rows:
         if row.score is None:
             continue
         key = (names[row.c], row.score.cause)
         counts[key] += 1
-        if key not in examples:
-            s, i = ready.locate(row.t)
-            if ready.suites[s].task(i).split != "held_out":
-                examples[key] = row.score.explanation
+        if key not in examples and row.split != "held_out":
+            examples[key] = row.score.explanation
     return tuple(Why(c, cause, n, examples.get((c, cause), "")) for (c, cause), n in counts.most_common())
 
 

@@ -146,7 +146,7 @@ def pair_up(column: FloatArray, task: Coded, is_contestant: np.ndarray, parent: 
             fix="check that both were run on the same suite and that task names agree",
         )
     means = sums[both] / trials[both]
-    labels = task.labels if both.size == task.size else tuple(task.labels[i] for i in both.tolist())
+    labels = task.labels if both.size == task.size else tuple(map(task.labels.__getitem__, both.tolist()))
     used = Coded(np.arange(both.size), labels)
     cluster = used if parent is None else codes(parent.index[both], "cluster")
     single = bool((trials[both] == 1).all())

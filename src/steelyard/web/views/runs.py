@@ -15,7 +15,7 @@ from steelyard.stats.base import Estimate
 from steelyard.unknown import Unknown, is_known
 from steelyard.web.ask import Ask, address
 from steelyard.web.base import Act, Done, Table, View
-from steelyard.web.desk import Desk
+from steelyard.web.desk import LARGE, Desk
 from steelyard.web.tags import all_tags, tag
 
 STATES = ("running", "open", "complete", "capped", "stopped", "failed")
@@ -155,7 +155,9 @@ def _leader(desk: Desk, run: RunInfo, until: float) -> Leader | Unknown:
 
 def _worked_out(desk: Desk, run: RunInfo) -> Leader | Unknown:
     try:
-        board = results(desk.ledger, run.run).board
+        # of a large run all of it is kept: its summary is what is opened next
+        large = run.n_tasks * len(run.contestants) >= LARGE
+        board = (desk.results(run) if large else results(desk.ledger, run.run)).board
     except SteelyardError as e:
         return Unknown(str(e))
     if not board.overall or not is_known(board.overall[0].estimate.value):

@@ -22,7 +22,8 @@ from steelyard.web.views.runs import Live, live_of
 SORTS = ("score", "contestant", "coverage", "cost", "per_trial", "seconds", "speed", "tokens")
 
 LOOKED_AT = 300
-"""Trials without a verdict whose causes are counted; of more, the first third of this, and the page says so."""
+"""Trials without a verdict whose causes are counted; of more, about a third of this from all over the run, and the page
+says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,9 @@ def build(desk: Desk, ask: Ask) -> SummaryPage:
 def _whys(desk: Desk, run: RunInfo, found: Results) -> tuple[Why, ...]:
     if not found.n_ungraded:
         return ()
-    most = found.n_ungraded if found.n_ungraded <= LOOKED_AT else LOOKED_AT // 3
-    return desk.cached(run, ("whys", most), lambda: whys(desk.ledger, run.run, most=most))
+    many = found.n_ungraded > LOOKED_AT
+    most = LOOKED_AT // 3 if many else found.n_ungraded
+    return desk.cached(run, ("whys", most), lambda: whys(desk.ledger, run.run, most=most, spread=many))
 
 
 def scale(lines: Sequence[Line]) -> tuple[float, float]:
