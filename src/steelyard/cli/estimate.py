@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from steelyard.cli.estimate_results import SUBCOMMANDS
+from steelyard.cli.estimate_tables import SUBCOMMANDS as OF_TABLES
 
 
 @click.group("estimate")
@@ -12,5 +13,5 @@ def command() -> None:
     """One method by name: repeats, abstention, rare failures, judges, length control, a suite's life."""
 
 
-for _each in SUBCOMMANDS:
+for _each in (*SUBCOMMANDS, *OF_TABLES):
     command.add_command(_each)

@@ -34,7 +34,7 @@ COMMANDS: dict[str, str] = {
     "select": "The cheapest sufficient contestant of every stage of a pipeline.",
     "plan": "What it will cost to know: tasks, trials, money.",
     "rank": "Rank contestants from votes or results.",
-    "estimate": "One method by name: repeats, abstention, rare failures, a suite's life.",
+    "estimate": "One method by name: repeats, rare failures, judges, length control, a suite's life.",
     "latency": "Percentiles of a run's answer times, as its trials saw them.",
     "arena": "Blind battles by people: open, check votes, rank.",
     "annotate": "Queues of answers that people grade, blind.",

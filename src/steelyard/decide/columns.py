@@ -160,7 +160,7 @@ def _from_columns(given: Mapping[str, Column], reading: Reading, source: str) ->
 def _lacking(needed: str, columns: Mapping[str, Column], chosen: Mapping[str, str], source: str) -> DataError:
     free = {name: column for name, column in columns.items() if chosen.get(name, "?") == "?"}
     fix = how_to_name(needed, free, contestants="contestant" in chosen.values())
-    if {"model_a", "model_b"} <= {_plain(name) for name in columns}:
+    if {"model_a", "model_b"} <= {plain_name(name) for name in columns}:
         fix = f"these look like votes: use steelyard rank (votes need a winner column); or {fix}"
     return DataError(
         f"no {needed} column",
@@ -171,7 +171,7 @@ def _lacking(needed: str, columns: Mapping[str, Column], chosen: Mapping[str, st
     )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A column's name as it is looked up: "Latency (ms)" is latency_ms."""
     return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
 
@@ -181,7 +181,7 @@ def _roles(names: Sequence[str], reading: Reading, source: str) -> tuple[dict[st
     conditions = reading.conditions
     chosen: dict[str, str] = {}
     notes: list[str] = []
-    lowered = {name: _plain(name) for name in names}
+    lowered = {name: plain_name(name) for name in names}
     for name in names:
         if lowered[name] in ALIASES and name not in conditions:
             if lowered[name] in chosen.values():
@@ -228,7 +228,7 @@ def _roles(names: Sequence[str], reading: Reading, source: str) -> tuple[dict[st
 def _scale(chosen: Mapping[str, str], reading: Reading) -> float:
     """Seconds of one unit of the column of seconds."""
     name = next((n for n, role in chosen.items() if role == "seconds"), "")
-    return 1e-3 if _plain(reading.rename.get("seconds", name)) in MILLISECONDS else 1.0
+    return 1e-3 if plain_name(reading.rename.get("seconds", name)) in MILLISECONDS else 1.0
 
 
 def _one(rows: int) -> Coded:
