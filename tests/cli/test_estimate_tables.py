@@ -64,6 +64,7 @@ def test_a_judge_by_hand(tmp_path: Path) -> None:
     assert judge["bias (judge less people)"] == 0
     assert judge["judge's mean, as it is"] == pytest.approx(7 / 12)
     assert any("8 labels are too few" in n for n in found["judge", "kappa"]["notes"])
+    assert found["judge", "kappa"]["method"] == "Cohen's kappa, nominal weights, score limits"
 
 
 def test_a_judges_corrected_means_are_those_of_stats_overall_and_for_each_contestant(tmp_path: Path) -> None:
@@ -166,6 +167,7 @@ def test_labels_of_a_model_or_of_nobody_are_refused_by_line(tmp_path: Path, by: 
         ({"judge": [1, 0, 1], "human": ["", "", 1]}, [], ["too few labels"]),
         ({"judge": [1, "nan", 1], "human": [1, 0, 1]}, [], ["NaN", "line 3"]),
         ({"judge": ["a", "b"], "human": [1, 2]}, [], ["no label in common"]),
+        ({"judge": ["0,5", "0,7"], "human": [1, 0]}, [], ["line", "decimals with a point"]),
         ({"judge": [1, 0], "human": [1, 0]}, ["--own", "x"], ["contestant column"]),
         ({"judge": [1, 0], "human": [1, 0], "model": ["gpt", "b"]}, ["--own", "gtp"], ["did you mean gpt?"]),
         ({"judge": [1, 0], "human": [1, 0]}, ["--column", "human=humen"], ["no column 'humen'", "human"]),

@@ -35,7 +35,9 @@ class Line:
 def line_of(subject: str, figure: str, estimate: Estimate) -> Line:
     """An `Estimate` as a line."""
     interval = estimate.interval
-    method = estimate.method if isinstance(interval, Unknown) else f"{estimate.method}, {interval.method}"
+    method = estimate.method
+    if not isinstance(interval, Unknown) and interval.method != method:
+        method = f"{method}, {interval.method}"
     counts = (estimate.n_trials, estimate.n_tasks, estimate.n_clusters)
     return Line(subject, figure, estimate.value, interval, *counts, method, estimate.notes)
 
