@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contestants.harness.kit import Setting, place, run
+from tests.contestants.harness.kit import Setting, Worked, place, run
 
 from steelyard.contestants.harness.approve import Consent, Question
 from steelyard.contestants.harness.snapshots import workspace_at
@@ -238,6 +238,25 @@ def test_a_function_may_refuse_or_change_a_plan(tmp_path: Path) -> None:
     assert "It was changed" in done.results[1]
     assert [e.detail for e in done.happened("plan")] == ["refused", "accepted"]
     assert done.happened("step")[0].detail == "check"
+
+
+def test_a_judge_of_plans_needs_no_hints_and_one_that_breaks_is_the_operators(tmp_path: Path) -> None:
+    (tmp_path / "boss.py").write_text(
+        "def judge(steps, task):\n    return [*steps, 'check']\n\n\ndef one(steps):\n    return len(steps) == 1\n\n\n"
+        "def broken(steps, task):\n    return steps[99]\n"
+    )
+
+    def under(name: str) -> Worked:
+        plan, act = call("plan", steps=["write"]), bash("echo 1 > a", step=1)
+        return run(
+            [plan, act, submit()], setting=Setting({"plan_first": {"approve": f"{tmp_path}/boss.py:{name}"}})
+        )
+
+    for name in ("judge", "one"):
+        assert [e.detail for e in under(name).happened("plan")] == ["accepted"]
+    with pytest.raises(Fault, match=r"which is to judge plans.*IndexError") as caught:
+        under("broken")
+    assert (caught.value.ended_by, caught.value.kind) == (EndedBy.OPERATOR, "plan_judge")
 
 
 def test_a_plan_to_be_approved_stops_a_batch_run_as_operator() -> None:

@@ -124,3 +124,26 @@ def test_an_allowed_command_never_holds_a_part_that_is_not(command: str) -> None
         assert all(p.strip().startswith("git ") for p in command.replace("&&", ";").split(";") if p.strip())
         assert "$(" not in command
         assert "`" not in command
+
+
+def test_a_path_is_met_however_it_is_written() -> None:
+    secret = (Rule("deny", path="/workspace/secret/*"), Rule("deny", path="/workspace/key.txt"))
+    for command in (
+        "cat secret/a", "cat ./secret/a", "cat /workspace/x/../secret/a", "cat x/../secret/a", "cat key.txt", "cp key.txt y",
+        "sort </workspace/key.txt",
+    ):  # fmt: skip
+        assert said(list(secret), command) == "deny", command
+    for command in ("cat secrets/a", "ls", "cat other/key.txt", "echo -n key.txt.bak"):
+        assert said(list(secret), command) == "allow", command
+    view = {"path": "/workspace/../workspace/secret/a"}
+    assert decide(secret, act_of("view", view, 0)).do == "deny"
+
+
+def test_what_is_allowed_by_its_path_is_so_with_its_dots_resolved() -> None:
+    rules = (Rule("allow", path="src/*"),)
+
+    def edit(path: str) -> str:
+        return decide(rules, act_of("edit", {"path": path}, 0), "deny").do
+
+    assert (edit("src/a.py"), edit("/workspace/src/a.py")) == ("allow", "allow")
+    assert (edit("src/../grader.py"), edit("/etc/src/a")) == ("deny", "deny")

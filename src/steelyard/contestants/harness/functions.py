@@ -52,6 +52,8 @@ class FunctionProcess:
 
     target: str
     seconds: float
+    plain: bool = False
+    """It is called by us, not by a model: with the values as they are, and of them those that it takes."""
     _process: asyncio.subprocess.Process | None = field(default=None)
 
     async def start(self) -> ToolSpec:
@@ -61,6 +63,7 @@ class FunctionProcess:
             "-m",
             "steelyard.contestants.harness.function_worker",
             self.target,
+            *(("plain",) if self.plain else ()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

@@ -18,6 +18,7 @@ from steelyard.contestants.harness.functions import FunctionProcess
 from steelyard.contestants.harness.options import PlanFirst
 from steelyard.contestants.harness.record import Recorder
 from steelyard.contestants.harness.tools import Outcome, SimpleTool, Tool, ToolError, schema
+from steelyard.errors import EndedBy, Fault
 from steelyard.schema.message import ToolSpec
 
 _MOST_STEPS = 50
@@ -108,7 +109,14 @@ class Planning:
                 raise operator_needed("a plan is to be approved")
             return await self.approver.ask(Question(self.contestant, self.task, "plan", "\n".join(steps)))
         assert self.judge is not None
-        said = await self.judge.call({"steps": list(steps), "task": self.instruction})
+        try:
+            said = await self.judge.call({"steps": list(steps), "task": self.instruction})
+        except ToolError as e:  # the operator's own function: no doing of the model's, which cannot mend it
+            raise Fault(
+                f"`{self.judge.target}`, which is to judge plans: {e}",
+                ended_by=EndedBy.OPERATOR,
+                kind="plan_judge",
+            ) from e
         return _read_consent(said)
 
 

@@ -9,6 +9,7 @@ that `allow: git *` does not let `git status; rm -rf .` through. All conditions 
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,8 @@ Action = Literal["allow", "ask", "deny"]
 _SEPARATORS = re.compile(r"\n|;|&&|\|\||\||&(?!>)")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
 _SUBSTITUTION = ("$(", "`", "<(", ">(")
+WORKSPACE = "/workspace"
+"""Where paths that do not begin with a slash are taken to lie."""
 _PATH_KEYS = ("path", "file", "filename", "directory", "dir", "folder")
 
 
@@ -50,6 +53,7 @@ class Act:
     parts: tuple[str, ...] = ()
     whole: bool = True
     paths: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     spent: float = 0.0
 
@@ -77,6 +81,7 @@ def act_of(tool: str, arguments: Mapping[str, object], spent: float, hosts: Iter
         parts=tuple(p for p in (part.strip() for part in _SEPARATORS.split(command)) if p),
         whole=not any(mark in command for mark in _SUBSTITUTION),
         paths=tuple(dict.fromkeys([*named, *(w for w in words if "/" in w and "://" not in w)])),
+        bare=tuple(dict.fromkeys(w for w in words[1:] if "/" not in w and not w.startswith("-"))),
         hosts=tuple(dict.fromkeys([*hosts, *_hosts(texts)])),
         spent=spent,
     )
@@ -109,9 +114,22 @@ def _matches(rule: Rule, act: Act) -> bool:
             return False
         if rule.command_regex and not some(shown, lambda v: re.search(rule.command_regex, v) is not None):
             return False
-    if rule.path and not some(act.paths, lambda v: fnmatchcase(v, rule.path)):
-        return False
+    if rule.path and not some(act.paths, lambda v: _path_meets(v, rule.path, every=every)):
+        # a word without a slash may name a file of the workspace: enough to forbid it, not to allow it
+        absolute = not every and rule.path.startswith("/")
+        if not (absolute and any(_path_meets(v, rule.path, every=False) for v in act.bare)):
+            return False
     return not rule.host or some(act.hosts, lambda v: fnmatchcase(v, rule.host))
+
+
+def _path_meets(path: str, pattern: str, *, every: bool) -> bool:
+    """Whether a path, as written or as it lies from the workspace, meets the pattern. What is to be allowed (`every`)
+    must meet it with its `..` resolved."""
+    whole = posixpath.normpath(posixpath.join(WORKSPACE, path))
+    forms = {whole, *((path,) if not every or ".." not in path.split("/") else ())}
+    if whole.startswith(f"{WORKSPACE}/"):
+        forms.add(whole[len(WORKSPACE) + 1 :])
+    return any(fnmatchcase(form, pattern) for form in forms)
 
 
 def _texts(value: object) -> Iterable[str]:

@@ -191,7 +191,9 @@ class Attempt:
         mode = options.plan_first
         if mode is None:
             return None
-        judge = FunctionProcess(mode.approve, options.tool_seconds) if ":" in mode.approve else None
+        judge = None
+        if ":" in mode.approve:
+            judge = FunctionProcess(mode.approve, options.tool_seconds, plain=True)
         instruction = "\n".join(text_of(m) for m in self.ask.messages if m.role == "user")
         return Planning(mode, spec.name, self.ask.task_id, instruction, self.recorder, approver, judge)
 
