@@ -166,6 +166,19 @@ def test_what_needs_an_image_is_left_out_with_its_reason(
     assert reason in suite.work.skipped[0][1], suite.work.skipped
 
 
+def test_a_task_that_is_broken_does_not_keep_the_others_out(tmp_path: Path) -> None:
+    for name in ("good", "mute", "odd"):
+        harbor(tmp_path / "s" / name)
+    (tmp_path / "s/mute/instruction.md").unlink()
+    (tmp_path / "s/odd/task.toml").write_text("= nope")
+    suite = tasks.load("s", base_dir=tmp_path)
+    assert len(suite) == 1
+    assert suite.work is not None
+    left_out = dict(suite.work.skipped)
+    assert "an instruction cannot be read" in left_out["mute"]
+    assert "a task.toml of Harbor cannot be read" in left_out["odd"]
+
+
 def test_nothing_left_says_what_was_left_out(tmp_path: Path) -> None:
     harbor(tmp_path / "s/odd", "FROM scratch\n")
     with pytest.raises(DataError, match="1 that were left out"):

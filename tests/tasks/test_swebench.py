@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,18 @@ def test_an_instance_becomes_a_task_at_its_base_commit(tmp_path: Path, instance:
     assert b"test_add" in unpack(suite.archive(work.grader)).read("tests/test_calc.py")
     assert list(unpack(suite.archive(work.solution)).after) == ["pkg", "pkg/calc.py"]
     assert not any(".git" in p for p in base.after)
+
+
+def test_clones_are_found_from_a_plan_in_the_folder_where_we_are(
+    tmp_path: Path, instance: dict[str, object]
+) -> None:
+    loaded(tmp_path, instance)
+    code = (
+        "from pathlib import Path\nfrom steelyard.tasks import load\n"
+        "print(len(load('swe.jsonl', base_dir=Path(), options={'repos': 'repos'})))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert found.stdout == "1\n", found.stderr
 
 
 @pytest.mark.skipif(self_check().rung is None, reason="no sandbox can be had on this machine")

@@ -44,7 +44,9 @@ def foreign_row(suite: Directory, folder: Path) -> dict[str, object] | None:
         return read(suite, folder)
     except Unfit as e:
         suite.skipped.append((folder.name, str(e)))
-        return None
+    except DataError as e:  # somebody else's collection: one task that is broken does not keep the others out
+        suite.skipped.append((folder.name, f"{e.message}: {e.got}" if e.got else e.message))
+    return None
 
 
 def _harbor(suite: Directory, folder: Path) -> dict[str, object]:

@@ -39,7 +39,7 @@ class Instances:
     """Reads instances; `skipped` says which were left out, and why."""
 
     def __init__(self, folder: Path, options: LoadOptions) -> None:
-        self._repos = folder / options.repos
+        self._repos = (folder / options.repos).absolute()  # git is not run where we are
         if not self._repos.is_dir():
             raise DataError("no folder of clones", where=str(self._repos), wanted="a folder that holds git clones",
                             fix="clone the repositories there, or correct `repos`")  # fmt: skip
