@@ -13,6 +13,7 @@ ungraded (`application_error`), and the score is bounded both ways.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -159,7 +160,8 @@ async def _on_thread(function: Function, args: tuple[object, ...], named: Mappin
             value, error = None, RuntimeError(f"{type(e).__name__}: {e}")
         except Exception as e:  # noqa: BLE001 - handed to the event loop
             value, error = None, e  # type: ignore[assignment]  # one of the two is None
-        loop.call_soon_threadsafe(tell, value, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over, and nobody waits
+            loop.call_soon_threadsafe(tell, value, error)
 
     threading.Thread(target=work, daemon=True, name="steelyard-application").start()
     return await done
