@@ -133,6 +133,13 @@ def test_lm_eval_samples_come_back(made: tuple[Ledger, str], tmp_path: Path) -> 
         done = import_results(again, [path])
         assert (done.contestants, done.n_trials) == (("org/a",), 2)
         assert again.suites(done.run)[0].task(1).input == "What is 1 + 1?"
+        repeated = tmp_path / "out" / "org__a" / "samples_sums_2026-01-02T03-04-05.jsonl"
+        rows = [json.loads(line) for line in repeated.read_text().splitlines()]
+        assert len(rows) > len({r["doc_id"] for r in rows}), "this suite has repeats"
+        done = import_results(again, [repeated])
+        assert done.n_trials == len(rows), "each repeat is a trial"
+        values = [r.score.value for r in again.trials(done.run) if r.score is not None]
+        assert sorted(map(str, values)) == sorted(str(r["score"]) for r in rows)
     assert SECRET not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*.jsonl"))
 
 

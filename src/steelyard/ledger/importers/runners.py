@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from steelyard.errors import DataError
@@ -40,34 +42,41 @@ _LM_EVAL_KEYS = frozenset(
 
 
 def read_lm_eval(path: Path, options: ImportOptions) -> Iterator[TrialIn]:
-    """A `samples_<task>_<date>.jsonl`. Rows of one document that differ in their filter are one trial, scored twice.
+    """A `samples_<task>_<date>.jsonl`. Rows of one document that differ in their filter are one trial, scored twice;
+    those with the same filter are repeats, in order.
 
-    The file does not name the model: it is `contestant`, else the name of the folder (`org__model`), as lm-eval
-    lays its results out, else the file's.
+    The file does not name the model: it is `contestant`, else the name of the folder (`org__model`, `model`), as
+    lm-eval lays its results out, else the file's.
     """
     match = _SAMPLES.match(stem(path))
     suite = options.suite or (match["task"] if match else stem(path))
     folder = path.resolve().parent.name.replace("__", "/")
-    contestant = options.contestant or (folder if match and "/" in folder else stem(path))
-    merged: dict[str, TrialIn] = {}
+    contestant = options.contestant or (folder if match and folder else stem(path))
+    merged: dict[tuple[str, int], TrialIn] = {}
+    seen: Counter[tuple[str, str]] = Counter()
     for where, row in json_lines(path):
         if "doc_id" not in row:
             raise DataError(
                 "not an lm-eval sample", where=where, wanted="doc_id, doc, resps", got=", ".join(row)
             )
         trial = _lm_eval_trial(row, contestant, suite, where)
-        known = merged.get(trial.task.id)
-        if known is not None and row.get("filter"):
+        named = a_text(row.get("filter"))
+        k = seen[trial.task.id, named]
+        seen[trial.task.id, named] += 1
+        known = merged.get((trial.task.id, k))
+        if known is not None:
             scores = (*known.scores, *trial.scores)
-            trial = TrialIn(contestant, suite, known.task, 0, known.reply, scores=scores, where=known.where)
-        elif known is not None:
+            trial = TrialIn(contestant, suite, known.task, k, known.reply, scores=scores, where=known.where)
+        elif k and named:
+            trial = replace(trial, task=merged[trial.task.id, 0].task, k=k)
+        elif k:
             raise DataError(
                 f"document {trial.task.id} is there twice",
                 where=where,
                 wanted="each once a filter",
-                got=known.where,
+                got=merged[trial.task.id, 0].where,
             )
-        merged[trial.task.id] = trial
+        merged[trial.task.id, k] = trial
     yield from merged.values()
 
 
