@@ -68,3 +68,8 @@ def test_wrong_columns_are_refused() -> None:
         coverage_bounds([1, 0], [True, True], ["a"])
     with pytest.raises(RowsError, match="outside its bounds"):
         coverage_bounds([2, 0], [True, True], ["a", "b"])
+
+
+def test_a_table_of_two_columns_is_refused() -> None:
+    with pytest.raises(DataError, match="not one column"):
+        coverage_bounds([[1.0, 0.0], [0.0, 1.0]], [True, False, True, True], ["a", "a", "b", "b"])

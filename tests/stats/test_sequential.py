@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -161,3 +162,19 @@ def test_a_stream_that_leaves_its_own_intervals_does_not_start_again_and_gives_n
     assert "drift" in found.reason
     steady = (random.random(1500) < 0.4).astype(float)
     assert sq.hedged_betting(steady).around(float(steady.mean())) == sq.hedged_betting(steady).final
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: sq.hedged_betting(["pass", "fail"]),
+        lambda: sq.e_process(["pass"], 0.5),
+        lambda: sq.hedged_betting([1, 0], weights=["heavy", 1]),
+        lambda: sb.empirical_bernstein(["pass", 0]),
+        lambda: sb.hoeffding([[1], [0, 1]]),
+        lambda: sb.beta_binomial(["one"], [2]),
+    ],
+)
+def test_what_is_no_number_is_refused_in_words(ask: Callable[[], object]) -> None:
+    with pytest.raises(DataError, match=r"not a (number|column of numbers)"):
+        ask()

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steelyard.errors import DataError
-from steelyard.stats.base import FloatArray, IntArray
+from steelyard.stats.base import FloatArray, IntArray, numbers
 from steelyard.stats.stratified import variance_split
 
 
@@ -96,7 +96,7 @@ def cell_noise(counts: ArrayLike, totals: ArrayLike, squares: ArrayLike) -> Floa
 
 def against_baseline(weights: ArrayLike, noise: FloatArray, baseline: int) -> FloatArray:
     """g for "every contestant against the baseline": noise (contestants, tasks), weights (tasks,)."""
-    w = np.asarray(weights, dtype=np.float64)
+    w = numbers(weights, "weights")
     g: FloatArray = (w / w.sum()) ** 2 * noise
     uses = np.ones(noise.shape[0])
     uses[baseline] = noise.shape[0] - 1
@@ -107,13 +107,13 @@ def against_baseline(weights: ArrayLike, noise: FloatArray, baseline: int) -> Fl
 def _checked(
     gains: ArrayLike, counts: ArrayLike, costs: ArrayLike, most: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    g, n = np.asarray(gains, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    g, n = numbers(gains, "gains"), numbers(counts, "counts")
     if g.shape != n.shape or g.size == 0:
         raise DataError(
             "allocation", wanted="gains and counts of one shape, not empty", got=f"{g.shape}, {n.shape}"
         )
     try:
-        c = np.broadcast_to(np.asarray(costs, dtype=np.float64), g.shape).ravel()
+        c = np.broadcast_to(numbers(costs, "costs"), g.shape).ravel()
         cap = np.broadcast_to(np.asarray(np.inf if most is None else most, dtype=np.float64), g.shape).ravel()
     except ValueError as e:
         raise DataError("allocation", wanted=f"costs and caps for shape {g.shape}", got=str(e)) from e

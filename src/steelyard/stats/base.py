@@ -124,6 +124,14 @@ def finite(values: ArrayLike, name: str = "score") -> FloatArray:
     return column
 
 
+def numbers(values: ArrayLike, name: str = "score") -> FloatArray:
+    """`values` as float64 in their own shape, any value; what is not numbers is refused, with its rows."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return finite(values, name)  # says which
+
+
 def _not_numbers(values: object) -> tuple[int, ...]:
     if not isinstance(values, Sequence | np.ndarray):
         return ()

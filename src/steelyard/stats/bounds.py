@@ -116,6 +116,8 @@ def _graded_column(values: ArrayLike, mask: np.ndarray, bounds: Bounds) -> Float
         raise DataError(
             "score: not a column of numbers", wanted="numbers; None where not graded", got=str(e)
         ) from e
+    if column.ndim != 1:
+        raise DataError("score: not one column", wanted="one dimension", got=f"shape {column.shape}")
     same_length(mask.size, [("score", column.size)])
     column[~mask] = bounds[0]
     return within(column, bounds[0], bounds[1])

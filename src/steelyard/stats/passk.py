@@ -25,6 +25,7 @@ from steelyard.stats.base import (
     codes,
     count,
     finite,
+    numbers,
     same_length,
     within,
 )
@@ -52,14 +53,14 @@ def pass_hat_k(
 
 def pass_at_k_of(passed: ArrayLike, trials: ArrayLike, k: int) -> FloatArray:
     """`1 - C(n-c, k) / C(n, k)` for arrays of passes c and trials n >= k."""
-    c, n = np.asarray(passed, dtype=np.float64), np.asarray(trials, dtype=np.float64)
+    c, n = numbers(passed, "passed"), numbers(trials, "trials")
     out: FloatArray = 1.0 - _chosen_share(n - c, n, k)
     return out
 
 
 def pass_hat_k_of(passed: ArrayLike, trials: ArrayLike, k: int) -> FloatArray:
     """`C(c, k) / C(n, k)` for arrays of passes c and trials n >= k."""
-    return _chosen_share(np.asarray(passed, dtype=np.float64), np.asarray(trials, dtype=np.float64), k)
+    return _chosen_share(numbers(passed, "passed"), numbers(trials, "trials"), k)
 
 
 def majority_vote(

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from steelyard.errors import DataError
-from steelyard.stats.base import FloatArray, finite, fraction, same_length, z_quantile
+from steelyard.stats.base import FloatArray, finite, fraction, numbers, same_length, z_quantile
 from steelyard.unknown import Unknown, is_known
 
 ASSUMED = Unknown("variances were assumed, not measured")
@@ -222,7 +222,7 @@ def pilot_difference(
 def _pilot(column: FloatArray, parts: list[tuple[ArrayLike, ArrayLike]]) -> Split:
     spread, shares, noises = _spread(column), 0.0, []
     for trials, noise in parts:
-        k, v = finite(trials, "trials"), np.asarray(noise, dtype=np.float64)
+        k, v = finite(trials, "trials"), numbers(noise, "noise")
         same_length(column.size, [("trials", k.size), ("noise", v.size)])
         known = np.isfinite(v) & (k >= 2)
         if not known.any():

@@ -25,6 +25,7 @@ from steelyard.stats.base import (
     codes,
     count,
     fraction,
+    numbers,
     same_length,
 )
 from steelyard.stats.bounded import bounded_limits
@@ -247,7 +248,7 @@ def _counts(failures: int, trials: int) -> tuple[int, int]:
 
 
 def _weights(weights: ArrayLike) -> FloatArray:
-    shares = np.asarray(weights, dtype=np.float64)
+    shares = numbers(weights, "weights")
     if shares.ndim != 1 or shares.size == 0 or not np.all(np.isfinite(shares)) or np.any(shares < 0):
         raise DataError(
             "weights: not shares", wanted="one number of at least 0 a condition", got=str(shares.tolist())

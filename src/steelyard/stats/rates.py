@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from steelyard.errors import DataError
-from steelyard.stats.base import Estimate, FloatArray, Interval, binary, count, fraction, z_quantile
+from steelyard.stats.base import Estimate, FloatArray, Interval, binary, count, fraction, numbers, z_quantile
 from steelyard.stats.bounded import beta_form, wilson_form
 from steelyard.unknown import Unknown
 
@@ -70,7 +70,7 @@ def rate_limits(
     successes: ArrayLike, n: ArrayLike, *, level: float = 0.95, method: str = "wilson"
 ) -> tuple[FloatArray, FloatArray]:
     """Limits for arrays of counts, broadcast together; no check of the counts but `n >= 1`."""
-    x, m = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    x, m = numbers(successes, "successes"), numbers(n, "trials")
     if np.any(m < 1):
         raise DataError("trials: no trial", wanted="at least 1 in every cell", got=f"{m.min():g}")
     p = x / m

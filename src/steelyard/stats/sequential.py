@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steelyard.errors import DataError
-from steelyard.stats.base import BoolArray, FloatArray, Interval, fraction, same_length, within
+from steelyard.stats.base import BoolArray, FloatArray, Interval, fraction, numbers, same_length, within
 from steelyard.unknown import Unknown
 
 HEDGED = "hedged betting confidence sequence"
@@ -262,7 +262,7 @@ def e_process(
     a, b = score_bounds(bounds)
     if side not in ("greater", "less"):
         raise DataError("side", wanted="greater or less", got=side)
-    flat = np.asarray(values, dtype=np.float64)
+    flat = numbers(values)
     x = within(flat.ravel(), a, b).reshape(flat.shape)
     x, m = (x - a) / (b - a), float(to_unit([null], (a, b))[0])
     bets = _plug_in_bets(x, 2.0 * fraction(alpha, "alpha"))
@@ -336,7 +336,7 @@ def score_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
 
 def to_unit(values: ArrayLike, bounds: tuple[float, float]) -> FloatArray:
     """A number or a column within `bounds`, mapped to [0, 1]."""
-    column = within(np.atleast_1d(np.asarray(values, dtype=np.float64)), *bounds)
+    column = within(np.atleast_1d(numbers(values)), *bounds)
     unit: FloatArray = (column - bounds[0]) / (bounds[1] - bounds[0])
     return unit
 
@@ -344,7 +344,7 @@ def to_unit(values: ArrayLike, bounds: tuple[float, float]) -> FloatArray:
 def _sizes(weights: ArrayLike | None, n: int) -> FloatArray:
     if weights is None:
         return np.ones(n)
-    w = np.atleast_1d(np.asarray(weights, dtype=np.float64))
+    w = np.atleast_1d(numbers(weights, "weights"))
     if w.shape != (n,) or not np.all((w > 0) & (w <= 1)):
         raise DataError(
             "weights",

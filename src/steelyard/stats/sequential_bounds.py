@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from steelyard.errors import DataError, RowsError
-from steelyard.stats.base import FloatArray, Interval, fraction
+from steelyard.stats.base import FloatArray, Interval, fraction, numbers
 from steelyard.stats.sequential import ConfidenceSequence, Moments, score_bounds, stay_put, to_unit
 
 EMPIRICAL_BERNSTEIN = "predictable-mixture empirical Bernstein confidence sequence"
@@ -119,8 +119,8 @@ def beta_binomial(
     all n at once. Each entry is an interval of its own (no running intersection).
     """
     s, n = (
-        np.atleast_1d(np.asarray(passed, dtype=np.float64)),
-        np.atleast_1d(np.asarray(trials, dtype=np.float64)),
+        np.atleast_1d(numbers(passed, "passed")),
+        np.atleast_1d(numbers(trials, "trials")),
     )
     if s.shape != n.shape or s.ndim != 1:
         raise DataError("counts", wanted="as many passed as trials", got=f"shapes {s.shape}, {n.shape}")
