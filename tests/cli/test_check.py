@@ -72,3 +72,15 @@ def test_prove_grader_leaves_out_what_no_cheat_can_replace(tmp_path: Path) -> No
     assert "left out count" in done.stderr
     assert [t["task"] for t in json.loads(done.stdout)["tasks"]] == ["fix"]
     assert done.returncode == 11  # a grader that accepts everything accepts nothing done, too
+
+
+def test_prove_grader_says_how_the_users_own_command_ended(tmp_path: Path) -> None:
+    fix_task(tmp_path / "s/fix")
+    done = steelyard(tmp_path, "prove-grader", "s", "--command", "no-such-grader")
+    assert done.returncode == 11
+    assert "the gold solution is not_solved: the command ended with status 127: cannot run" in done.stdout
+    # The interpreter is put in wherever it is named, also inside a line for a shell.
+    words = "sh -c '{python} -c \"raise SystemExit(3)\" || exit 4'"
+    done = steelyard(tmp_path, "prove-grader", "s", "--command", words, "--json")
+    flaws = json.loads(done.stdout)["tasks"][0]["flaws"]
+    assert flaws == ["the gold solution is not_solved: the command ended with status 4"]

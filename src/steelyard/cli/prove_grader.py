@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from steelyard.errors import ExitCode
+from steelyard.sandbox.collecting import shown
 from steelyard.sandbox.profile import MIB, Limits
 from steelyard.sandbox.rungs import choose
 from steelyard.scorers.code.channel import Bench
@@ -58,6 +59,7 @@ def command(suite: str, words: str, wanted: str, wall: float, *, as_json: bool) 
                 "gold": p.gold,
                 "null": p.null,
                 "tried": p.tried,
+                "flaws": list(p.flaws),
                 "accepted": {name: what[name] for name in p.accepted},
             }
             for p in proofs
@@ -67,7 +69,7 @@ def command(suite: str, words: str, wanted: str, wall: float, *, as_json: bool) 
         for proof in proofs:
             click.echo(f"{proof.task}: {len(proof.accepted)} of {proof.tried} cheats accepted")
             for flaw in proof.flaws:
-                click.echo(f"  {flaw}")
+                click.echo(f"  {shown(flaw)}")
             for name in proof.accepted:
                 click.echo(f"  accepts {name}: {what[name]}")
     if any(p.flaws for p in proofs):

@@ -80,26 +80,26 @@ def prove(material: Material, bench: Bench, *, command: tuple[str, ...] = (), wo
     target = Target.of(sources)
     gold_files = {p: solution.read(p) for p in changed}
 
-    def judged(files: Files) -> str:
+    def judged(files: Files) -> tuple[str, str]:
         with tempfile.TemporaryDirectory(prefix="steelyard-prove-") as place:
             _lay(Path(place), base, files)
             if command:
                 return _by_command(Path(place), hidden, bench, command)
             verdict = grade(Job(material.base, Path(place), material.hidden), bench)
-            return verdict.standing.value
+            return verdict.standing.value, verdict.reason
 
     def tried(cheat: Cheat) -> tuple[str, str]:
-        return cheat.name, judged(cheat.make(target))
+        return cheat.name, judged(cheat.make(target))[0]
 
     with ThreadPoolExecutor(workers) as pool:
-        gold, null = pool.map(judged, (gold_files, {}))
+        (gold, why_gold), (null, why_null) = pool.map(judged, (gold_files, {}))
         outcomes = list(pool.map(tried, cheats()))
     accepted = tuple(name for name, said in outcomes if said == Standing.SOLVED.value)
     flaws = []
     if gold != Standing.SOLVED.value:
-        flaws.append(f"the gold solution is {gold}")
+        flaws.append(f"the gold solution is {gold}: {why_gold}")
     if null != Standing.NOT_SOLVED.value:
-        flaws.append(f"the untouched base is {null}")
+        flaws.append(f"the untouched base is {null}: {why_null}")
     return Proof(material.name, gold, null, accepted, len(outcomes), tuple(flaws))
 
 
@@ -113,15 +113,18 @@ def _lay(place: Path, base: Snapshot, files: Files) -> None:
         tree.close()
 
 
-def _by_command(place: Path, hidden: Snapshot, bench: Bench, command: tuple[str, ...]) -> str:
-    """The user's own grader: a command in the contestant's tree, believed by its exit status."""
+def _by_command(place: Path, hidden: Snapshot, bench: Bench, command: tuple[str, ...]) -> tuple[str, str]:
+    """The user's own grader: a command in the contestant's tree, believed by its exit status; and how it ended."""
     packages = bench.interpreter.packages
     env = (("PYTHONPATH", ":".join(packages)),) if packages else ()
     profile = Profile(limits=bench.limits, mounts=bench.interpreter.mounts, env=env, base=place)
     with NamespaceBox(profile, oneshot=True) as box:
         apply(box.workspace, [Change(p, None, i) for p, i in sorted(hidden.items.items())], hidden.read)
-        argv = tuple(bench.interpreter.path if part == "{python}" else part for part in command)
+        argv = tuple(part.replace("{python}", bench.interpreter.path) for part in command)
         result = box.execute(Command(argv))
+    said = (result.stderr.strip() or result.stdout.strip()).decode(errors="replace").splitlines()[-1:]
+    code = result.ended.value if result.status is None else f"status {result.status}"
+    how = ": ".join([f"the command ended with {code}", *said])
     if result.ended is Ended.FAULT:
-        return Standing.UNGRADED.value
-    return (Standing.SOLVED if result.ok else Standing.NOT_SOLVED).value
+        return Standing.UNGRADED.value, how
+    return (Standing.SOLVED if result.ok else Standing.NOT_SOLVED).value, how
