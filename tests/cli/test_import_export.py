@@ -211,6 +211,16 @@ def test_no_figure_of_a_leaderboard_is_cut_on_a_narrow_terminal(
     assert all(figure in text for figure in figures)
 
 
+def test_an_error_about_a_held_out_task_repeats_nothing_of_it(tmp_path: Path, place: str) -> None:
+    source = tmp_path / "answers.csv"
+    source.write_text("task,score,input,split\na,1,SECRET one,held_out\na,1,SECRET two,held_out\n")
+    done = call("import", str(source), "--ledger", place)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert "answers.csv:3: task 'a' has two different inputs" in done.stderr
+    assert "--field task=COLUMN" in done.stderr
+    assert "SECRET" not in done.output
+
+
 def test_json_names_the_run(tmp_path: Path, place: str) -> None:
     source = tmp_path / "votes.csv"
     source.write_text("model_a,model_b,winner\nx,y,tie\n")

@@ -93,7 +93,7 @@ class _Census:
                 where=trial.where,
                 wanted=_shown(known),
                 got=_shown(trial.task),
-                fix="import the files one by one",
+                fix="name the column that tells tasks apart (--field task=COLUMN), or import the files one by one",
             )
         k = self.repeat(trial)
         key = trial.contestant, trial.suite, trial.task.id, k
@@ -257,6 +257,8 @@ def _votes(ledger: Ledger, paths: Sequence[Path], options: ImportOptions) -> Imp
 
 
 def _shown(task: Task) -> str:
-    """A task's question, short."""
+    """A task's question, short; nothing of it when it is held out."""
+    if task.split == "held_out":
+        return "(the task is held out: its content is not shown)"
     asked = task.input if isinstance(task.input, str) else " / ".join(text_of(m) for m in task.input)
     return repr(asked[:80])
