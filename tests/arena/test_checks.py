@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.arena.kit import KEYS, arena_at
 
@@ -127,3 +128,31 @@ def test_a_clean_sweep_is_ranked_with_a_note_and_no_votes_say_so() -> None:
     assert any("never lost" in n for n in found.notes)
     ties = standing("x", [Vote("a", "b", "tie", id="1")])
     assert not isinstance(ties.ranking, Ranking)
+
+
+def test_the_first_votes_of_an_arena_are_a_ranking_or_a_reason() -> None:
+    apart = [
+        Vote("a", "b", "left", id="1", prompt="p", voter="v"),
+        Vote("c", "d", "tie", id="2", prompt="q", voter="v"),
+    ]
+    found = standing("x", apart)
+    assert not isinstance(found.ranking, Ranking), "groups that never met are set beside each other"
+    assert "groups that never met" in str(found.ranking)
+    rng = np.random.default_rng(1)
+    reasons = ranked = 0
+    for _ in range(150):
+        k, n, style = int(rng.integers(2, 6)), int(rng.integers(2, 14)), bool(rng.random() < 0.5)
+        some = []
+        for i in range(n):
+            a, b = rng.choice(k, 2, replace=False)
+            fields: dict[str, object] = {"characters": float(rng.choice([-0.5, 0.0, 0.25])), "bolds": float(rng.choice([0.0, 0.5]))}  # fmt: skip
+            winner = ("left", "right", "tie", "both_bad")[int(rng.integers(4))]
+            some.append(Vote(f"c{a}", f"c{b}", winner, id=str(i), prompt=f"p{rng.integers(5)}", voter=f"v{rng.integers(12)}", fields=fields))  # type: ignore[arg-type] # one of them # fmt: skip
+        shown = standing("x", some, style=style)
+        if isinstance(shown.ranking, Ranking):
+            ranked += 1
+            assert all(isinstance(r.elo.value, float) for r in shown.ranking.rows)
+        else:
+            reasons += 1
+            assert len(shown.ranking.reason) > 20
+    assert min(ranked, reasons) > 10

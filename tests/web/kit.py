@@ -72,10 +72,11 @@ def served(
     token: bool = False,
     reveal: bool = False,
     named: str = "",
+    only: tuple[tuple[str, str], ...] = (),
 ) -> Iterator[Pages]:
     """Pages over the ledger at `place`, on a free port, in a thread."""
     ledger = open_ledger(str(place), create=False)
-    options = server.Options(port=0, token=token, reveal=reveal, place=named)
+    options = server.Options(port=0, token=token, reveal=reveal, place=named, only=only)
     bound = server.bind(options)
     running = server.make_server(ledger, bound, options)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [bound.socket]}, daemon=True)

@@ -26,7 +26,7 @@ from steelyard.arena.state import Battles, People
 from steelyard.errors import DataError
 from steelyard.ledger.base import Ledger
 from steelyard.ledger.votes import QUARANTINE, VOTES, Ballots, Quarantine
-from steelyard.schema.battle import ArenaOpened, Enrolled, Issued
+from steelyard.schema.battle import ArenaOpened, Issued
 from steelyard.schema.canon import canonical
 from steelyard.schema.message import text_of
 from steelyard.schema.vote import Vote, Winner
@@ -143,14 +143,8 @@ class Arena:
             journal.close()
 
     def enrol(self, annotator: str, name: str = "") -> None:
-        """Record the annotator, or a new name. A name is what the person typed: hostile text, at most 60 characters."""
-        row = canonical(Enrolled(annotator, self._clock(), name.strip()[:60]))
-
-        def decide() -> list[bytes]:
-            known = self.people.names.get(annotator)
-            return [] if known is not None and name.strip()[:60] in ("", known) else [row]
-
-        self._enrolling.commit(decide)
+        """Record the annotator, or a new name (what the person typed, up to 60 characters)."""
+        self._enrolling.commit(lambda: self.people.enrolled(annotator, name, self._clock()))
 
     def battle(self, annotator: str, *, skip: str = "") -> Battle | NoBattle:
         """The battle that this annotator has open, or a new one, recorded before it is returned.

@@ -26,7 +26,6 @@ from steelyard.arena.state import People
 from steelyard.errors import DataError
 from steelyard.ledger.base import Ledger
 from steelyard.schema.annotation import Annotation, Item, Leased, Point, QueueOpened, QueueRow
-from steelyard.schema.battle import Enrolled
 from steelyard.schema.canon import canonical
 from steelyard.schema.score import Outcome
 
@@ -258,13 +257,13 @@ class Queue:
             return [canonical(Leased(chosen, annotator, now, now + int(self.terms.lease_s * 1e9)))]
 
         with self._journal.lock:
-            self._enrol(annotator)
+            self.enrol(annotator)
             self._journal.commit(decide)
         return self.show(taken[0], annotator) if taken else None
 
-    def _enrol(self, annotator: str) -> None:
-        row = canonical(Enrolled(annotator, self._clock()))
-        self._enrolling.commit(lambda: [] if annotator in self.people.names else [row])
+    def enrol(self, annotator: str, name: str = "") -> None:
+        """Record the annotator, or a new name (what the person typed, up to 60 characters)."""
+        self._enrolling.commit(lambda: self.people.enrolled(annotator, name, self._clock()))
 
     def _choose(self, annotator: str, now: int) -> tuple[int | None, bool]:
         """(item, held already): the own lease first, then the item that lacks least, in the queue's order."""

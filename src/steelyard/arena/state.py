@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from steelyard.schema.battle import ArenaOpened, BattleRow, Enrolled, Issued
+from steelyard.schema.canon import canonical
 
 _battle_row = msgspec.json.Decoder(BattleRow)
 _enrolled = msgspec.json.Decoder(Enrolled)
@@ -49,3 +50,13 @@ class People:
         """Take the next row."""
         found = _enrolled.decode(row)
         self.names[found.annotator] = found.name
+
+    def enrolled(self, annotator: str, name: str, at: int) -> list[bytes]:
+        """The row that records the annotator, or a new name; none when nothing is new. A name is what the person typed:
+        hostile text, at most 60 characters."""
+        wanted, known = name.strip()[:60], self.names.get(annotator)
+        return (
+            []
+            if known is not None and wanted in ("", known)
+            else [canonical(Enrolled(annotator, at, wanted))]
+        )

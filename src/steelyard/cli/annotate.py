@@ -168,9 +168,13 @@ def show(name: str, contestant: str, place: str | None, *, as_json: bool) -> Non
         data(
             f"agreement on {clean(a.point, 60)}: alpha {_said(a.alpha)} ({a.n_labels} labels of {a.n_items} items)"
         )
+        names = queue.people.names
+        for u, v, n, kappa in a.pairs:
+            both = f"{clean(names.get(u) or u, 40)} and {clean(names.get(v) or v, 40)}"
+            data(f"  {both}: kappa {_said(kappa)} ({n} items)")
     if is_known(judged.calibration):
-        kappa = _said(judged.calibration.kappa)
-        data(f"the judge {clean(judged.scorer, 60)} on {judged.n} labelled trials: kappa {kappa}")
+        said = _said(judged.calibration.kappa)
+        data(f"the judge {clean(judged.scorer, 60)} on {judged.n} labelled trials: kappa {said}")
         data(f"  {judged.calibration.claim}")
     else:
         data(f"the judge against people: {judged.calibration}")

@@ -72,6 +72,7 @@ def open_(o: OpenOptions) -> None:
         return
     data(f"arena {made.name} over run {' and '.join(made.runs)}: {clean(' | '.join(made.contestants), 200)}")
     say("vote with: steelyard view")
+    say(f"for people who see nothing else: steelyard view --host 0.0.0.0 --only {clean(made.name, 80)}")
 
 
 @command.command(name="list")

@@ -23,6 +23,7 @@ class Options:
     public: str
     token: bool
     reveal: bool
+    only: tuple[str, ...]
     no_open: bool
     as_json: bool
 
@@ -45,6 +46,12 @@ class Options:
     "--token", is_flag=True, help="Ask for a random token on loopback, too; elsewhere it always is."
 )
 @click.option("--reveal", is_flag=True, help="Show held-out content; marks its split as exposed for good.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Only this arena or queue, for people who judge: no runs, names, rankings or commands.",
+)
 @click.option("--no-open", is_flag=True, help="Do not open a browser.")
 @ledger_option
 @json_option
@@ -54,9 +61,12 @@ def command(o: Options) -> None:
     # lazy: a server and numpy are needed only now
     from steelyard.web import server
     from steelyard.web.app import without_password
+    from steelyard.web.people import judged
 
     ledger = open_place(o.place, create=False)
-    options = server.Options(o.host, o.port, o.token, o.reveal, o.name, o.public, _named(o.place))
+    only = judged(ledger, o.only)
+    named = "" if only else _named(o.place)
+    options = server.Options(o.host, o.port, o.token, o.reveal, o.name, o.public, only, named)
     bound = server.bind(options)
 
     def started() -> None:

@@ -41,9 +41,9 @@ def refuse_unrateable(cells: Cells, names: tuple[str, ...], *, ridge: float) -> 
             wanted="at least one vote with a winner",
             fix="check how ties are coded in the winner column, or collect more votes",
         )
+    _refuse_islands(cells, names)  # a ridge would set groups that never met beside each other by itself
     if ridge > 0:
         return
-    _refuse_islands(cells, names)
     won, lost = cells.counts[:, 2] + cells.counts[:, 1] > 0, cells.counts[:, 0] + cells.counts[:, 1] > 0
     start = np.concatenate([cells.a[won], cells.b[lost]])
     end = np.concatenate([cells.b[won], cells.a[lost]])

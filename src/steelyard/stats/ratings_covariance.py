@@ -87,7 +87,7 @@ def clustered(design: Design, params: FloatArray, bread: FloatArray, cluster: In
     scores = cluster_scores(design, design.weight * (design.score - p), cluster, groups)
     shifts = _largest(design, p, bread, cluster, scores)
     exact = np.zeros(groups, bool)
-    exact[list(shifts)] = True
+    exact[[*shifts]] = True
     rest = scores[np.flatnonzero(~exact)]
     meat = np.asarray((rest.T @ rest).todense(), np.float64)
     matrix = bread @ meat @ bread
@@ -171,11 +171,14 @@ def _largest(
     total = design.information(design.weight * p * (1 - p))
     level = np.trace(total[:k, :k]) / k
     total[:k, :k] += level / k
-    pivots = np.diag(linalg.cholesky(total))
+    out: dict[int, FloatArray] = {}
+    try:
+        pivots = np.diag(linalg.cholesky(total))
+    except linalg.LinAlgError:  # links so weak that they round to none: no leverage can be told
+        return out
     dense = np.asarray(
         scores[chosen].todense(), np.float64
     )  # a sparse row at a time costs ten times the solving
-    out = {}
     for g, score in zip(chosen.tolist(), dense, strict=True):
         at = order[ends[g] - size[g] : ends[g]]
         part = Design(design.a[at], design.b[at], design.score[at], design.weight[at], design.extra[at], k)

@@ -23,6 +23,7 @@ from steelyard.stats.ratings_votes import Votes
 _MAX_ITERATIONS = 60
 _DIVERGED = 60.0  # logits; expit(-60) is 1e-26, so a rating out there can only be on its way to infinity
 _CHUNK = 1 << 20
+_MIMICKED = 1e-9  # share of an extra column that ratings and other columns leave; rounding is near 1e-15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +159,24 @@ def inverse_information(design: Design, params: FloatArray, ridge: float = 0.0) 
     p = special.expit(design.contrast(params))
     hessian = _with_gauge(design.information(design.weight * p * (1 - p)), k)
     hessian[range(k), range(k)] += ridge
+    _refuse_mimicked(hessian, k)
     return centred(_inverse(hessian), k)
+
+
+def _refuse_mimicked(hessian: FloatArray, size: int) -> None:
+    """Raise DataError when an extra column is a sum of ratings and other columns: its effect is arbitrary then."""
+    q = len(hessian) - size
+    if not q:
+        return
+    ratings, cross, own = hessian[:size, :size], hessian[:size, size:], hessian[size:, size:]
+    left = own - cross.T @ np.linalg.lstsq(ratings, cross, rcond=None)[0]
+    scale = np.sqrt(np.maximum(np.diag(own), 1e-300))
+    if np.linalg.eigvalsh(left / np.outer(scale, scale)).min() < _MIMICKED:
+        raise DataError(
+            "the votes are too few (or too alike) to tell style and side from the contestants",
+            wanted="pairs that were shown in both orders and with different styles",
+            fix="collect more votes, or leave the covariates out",
+        )
 
 
 def centred(matrix: FloatArray, size: int) -> FloatArray:

@@ -153,13 +153,16 @@ def _meat(
     chosen = largest(size, k)
     rest = np.ones(len(size), np.bool_)
     rest[chosen] = False
+    total = _information(cells, cells.counts.sum(axis=1) * p * (1 - p), k)
+    total[:k, :k] += np.trace(total) / k / k
+    try:
+        pivots = np.diag(linalg.cholesky(total))
+    except linalg.LinAlgError:  # links so weak that they round to none: no leverage can be told
+        chosen, rest = chosen[:0], np.ones(len(size), np.bool_)
     part = scores if rest.all() else scores[rest]
     matrix: FloatArray = bread @ (part.T @ part) @ bread
     if not chosen.size:
         return matrix
-    total = _information(cells, cells.counts.sum(axis=1) * p * (1 - p), k)
-    total[:k, :k] += np.trace(total) / k / k
-    pivots = np.diag(linalg.cholesky(total))
     order = np.argsort(unit, kind="stable")
     ends = np.cumsum(np.bincount(unit, minlength=len(size)))
     starts = np.concatenate([[0], ends])

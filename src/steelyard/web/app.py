@@ -50,20 +50,26 @@ class Site:
     registry: Registry
     renderer: Renderer
     static: Static
+    only: tuple[tuple[str, str], ...] = ()
+    """The arenas and queues that are shown, by kind and name; empty: everything is."""
 
 
-def make_app(desk: Desk, access: Access) -> Starlette:
-    """The application over a ledger. Nothing of it starts or is contacted before the first request."""
+def make_app(desk: Desk, access: Access, only: tuple[tuple[str, str], ...] = ()) -> Starlette:
+    """The application over a ledger. Nothing of it starts or is contacted before the first request.
+
+    With `only` it is for people who judge: the pages of those arenas and queues, and no others.
+    """
     registry, static = find_views(), Static()
-    site = Site(
-        desk, access, registry, Renderer(registry, static, without_password(desk.ledger.place)), static
-    )
+    if only:
+        registry = registry.for_judges()
+    place = without_password(desk.ledger.place)
+    site = Site(desk, access, registry, Renderer(registry, static, place, only), static, only)
     routes = [
         Route("/static/{digest}/{name}", _static(site), methods=["GET"]),
         *(Route(v.path, _page(site, v), methods=["GET"]) for v in registry.views.values()),
         *(Route(r.path, _raw(site, r), methods=["GET"]) for r in registry.raws.values()),
         *(Route(a.path, _act(site, a), methods=["POST"]) for a in registry.acts.values()),
-        Route("/", lambda _request: RedirectResponse(registry.href("runs"), 303), methods=["GET"]),
+        Route("/", lambda _request: RedirectResponse(_home(site), 303), methods=["GET"]),
     ]
     application = Starlette(
         routes=routes,
@@ -75,6 +81,20 @@ def make_app(desk: Desk, access: Access) -> Starlette:
     )
     application.add_middleware(_Guard, site=site)
     return application
+
+
+def _home(site: Site) -> str:
+    for kind, name in site.only:
+        return site.registry.href("battle" if kind == "arena" else "annotate", {kind: name})
+    return site.registry.href("runs")
+
+
+def _asked(site: Site, request: Request, form: Mapping[str, tuple[str, ...]] | None = None) -> Ask:
+    """The request for a view. Raises HTTPException when its arena or queue is none of those that are shown."""
+    ask = ask_of(request, form)
+    if site.only and not any(ask.params.get(kind) == name for kind, name in site.only):
+        raise HTTPException(404, "Not Found")
+    return ask
 
 
 def without_password(place: str) -> str:
@@ -183,7 +203,7 @@ Handler = Callable[[Request], object]
 
 def _page(site: Site, view: View) -> Handler:
     def build(request: Request) -> Response:
-        ask = ask_of(request)
+        ask = _asked(site, request)
         wanted = ask.one_of("format", ("html", "json", "csv"), "html")
         page = view.build(site.desk, ask)
         same = commands(site.desk, view, ask, page)
@@ -210,7 +230,7 @@ def _download(content: bytes, media_type: str, name: str) -> Response:
 
 def _raw(site: Site, raw: Raw) -> Handler:
     async def handle(request: Request) -> Response:
-        body: Body = await run_in_threadpool(raw.give, site.desk, ask_of(request))
+        body: Body = await run_in_threadpool(raw.give, site.desk, _asked(site, request))
         headers: dict[str, str] = dict(guard.SANDBOX_HEADERS if body.sandboxed else {})
         if body.filename:
             safe = re.sub(r"[^A-Za-z0-9._-]+", "-", body.filename)
@@ -241,7 +261,7 @@ def _act(site: Site, act: Act) -> Handler:
             fields = parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
         except ValueError:
             raise HTTPException(413, "The form has too many fields.") from None
-        ask = ask_of(request, {k: tuple(v) for k, v in fields.items()})
+        ask = _asked(site, request, {k: tuple(v) for k, v in fields.items()})
         if not guard.csrf_is_right(ask.session, ask.field("csrf")):
             raise HTTPException(403, "This form is not of this browser, or is too old: open its page again.")
         done = await run_in_threadpool(act.do, site.desk, ask)

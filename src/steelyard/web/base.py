@@ -48,7 +48,8 @@ class View:
 
     `name` is the template's name (`templates/<name>.html`) and what `href` calls it. `tab` is its label among the
     tabs of its `scope` ("" : none) and `order` its place there. `key` is the keyboard's letter after `g`. `script` and
-    `style` are files of `static/` that only this page loads; `charts` loads the plotting library as well.
+    `style` are files of `static/` that only this page loads; `charts` loads the plotting library as well. `judges`: it
+    is there for people who may only vote or label, too; its path names the arena or the queue.
     """
 
     name: str
@@ -61,6 +62,7 @@ class View:
     script: str = ""
     style: str = ""
     charts: bool = False
+    judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Act:
     name: str
     path: str
     do: Callable[[Desk, Ask], Done]
+    judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Raw:
     name: str
     path: str
     give: Callable[[Desk, Ask], Body]
+    judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,14 @@ class Registry:
         found = [v for v in self.views.values() if v.tab and v.scope == scope]
         return sorted(found, key=lambda v: (v.order, v.name))
 
+    def for_judges(self) -> Registry:
+        """What people see who may only vote and label."""
+        return Registry(
+            {k: v for k, v in self.views.items() if v.judges},
+            {k: v for k, v in self.acts.items() if v.judges},
+            {k: v for k, v in self.raws.items() if v.judges},
+        )
+
     def href(self, name: str, names: Mapping[str, object] | None = None) -> str:
         """The address of a view, act or raw body; what is not in its path becomes its query. Raises KeyError."""
         found = self.views.get(name) or self.acts.get(name) or self.raws[name]

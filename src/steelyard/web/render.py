@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -30,7 +30,9 @@ from steelyard.web.trendline import trendline
 class Renderer:
     """The templates with what they may use."""
 
-    def __init__(self, registry: Registry, static: Static, place: str) -> None:
+    def __init__(
+        self, registry: Registry, static: Static, place: str, only: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self._environment = Environment(
             loader=PackageLoader("steelyard.web", "templates"),
             autoescape=True,
@@ -56,6 +58,7 @@ class Renderer:
             static=static.address,
             style_marks=static.style_marks,
             place=place,
+            only=only,
         )
 
     def page(self, template: str, ask: Ask, values: Mapping[str, object]) -> str:

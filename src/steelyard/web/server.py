@@ -36,6 +36,8 @@ class Options:
     reveal: bool = False
     names: tuple[str, ...] = ()
     public: str = ""
+    only: tuple[tuple[str, str], ...] = ()
+    """For people who judge: the arenas and queues (kind, name) that are shown, and nothing else."""
     place: str = ""
     """The ledger's place as command lines have to name it; "" when they find it without being told."""
 
@@ -95,7 +97,7 @@ def make_server(
     """The server, not yet running. Its log says nothing but errors: pages are looked at, not audited."""
     desk = Desk(ledger, reveal=options.reveal, named=options.place)
     config = uvicorn.Config(
-        make_app(desk, bound.access),
+        make_app(desk, bound.access, options.only),
         log_level="error",  # what strangers send is no warning to whoever looks at pages
         access_log=False,
         server_header=False,

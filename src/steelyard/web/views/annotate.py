@@ -37,6 +37,7 @@ class AnnotatePage:
     wanted: int
     as_rendered: bool
     notice: str
+    name: str
 
     @property
     def title(self) -> str:
@@ -121,6 +122,7 @@ def build(desk: Desk, ask: Ask) -> AnnotatePage:
         wanted=wanted,
         as_rendered=renders and ask.one_of("show", ("rendered", "text"), "rendered") == "rendered",
         notice="Kept." if ask.flag("kept") else "",
+        name=queue.people.names.get(who, ""),
     )
 
 
@@ -167,6 +169,12 @@ def _label(desk: Desk, ask: Ask) -> Done:
     return Done(address(*to), {"item": row.item})
 
 
+def _name(desk: Desk, ask: Ask) -> Done:
+    queue = people.queue(desk, ask.param("queue"))
+    queue.enrol(people.me(desk, ask), ask.field("name"))
+    return Done(address(*fill("/annotate/{queue}", {"queue": queue.name})))
+
+
 def _mine(desk: Desk, ask: Ask) -> ToLabel:
     queue, who = people.queue(desk, ask.param("queue")), people.me(desk, ask)
     try:
@@ -192,13 +200,16 @@ def _asked(desk: Desk, ask: Ask) -> Body:
 
 
 VIEWS = (
-    View("annotate", "/annotate/{queue}", build, script="battle.js", style="judge.css"),
+    View("annotate", "/annotate/{queue}", build, script="battle.js", style="judge.css", judges=True),
     View("queue", "/annotate/{queue}/figures", build_queue, style="judge.css"),
 )
-ACTS = (Act("label", "/annotate/{queue}/label", _label),)
+ACTS = (
+    Act("label", "/annotate/{queue}/label", _label, judges=True),
+    Act("my_label_name", "/annotate/{queue}/name", _name, judges=True),
+)
 RAWS = (
-    Raw("label_rendered", "/annotate/{queue}/rendered", _rendered),
-    Raw("label_text", "/annotate/{queue}/text", _text),
-    Raw("label_medium", "/annotate/{queue}/medium", _medium),
-    Raw("label_asked", "/annotate/{queue}/asked", _asked),
+    Raw("label_rendered", "/annotate/{queue}/rendered", _rendered, judges=True),
+    Raw("label_text", "/annotate/{queue}/text", _text, judges=True),
+    Raw("label_medium", "/annotate/{queue}/medium", _medium, judges=True),
+    Raw("label_asked", "/annotate/{queue}/asked", _asked, judges=True),
 )

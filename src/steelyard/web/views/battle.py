@@ -255,15 +255,15 @@ def _asked(desk: Desk, ask: Ask) -> Body:
     return numbered(desk.ledger, asked_media(arena.answers.prompt(issued.task)), ask.whole("n", 0))
 
 
-VIEWS = (View("battle", "/arena/{arena}", build, script="battle.js", style="judge.css"),)
+VIEWS = (View("battle", "/arena/{arena}", build, script="battle.js", style="judge.css", judges=True),)
 ACTS = (
-    Act("vote", "/arena/{arena}/vote", _vote),
-    Act("skip", "/arena/{arena}/skip", _skip),
-    Act("my_name", "/arena/{arena}/name", _name),
+    Act("vote", "/arena/{arena}/vote", _vote, judges=True),
+    Act("skip", "/arena/{arena}/skip", _skip, judges=True),
+    Act("my_name", "/arena/{arena}/name", _name, judges=True),
 )
 RAWS = (
-    Raw("battle_rendered", "/arena/{arena}/rendered", _rendered),
-    Raw("battle_text", "/arena/{arena}/text", _text),
-    Raw("battle_medium", "/arena/{arena}/medium", _medium),
-    Raw("battle_asked", "/arena/{arena}/asked", _asked),
+    Raw("battle_rendered", "/arena/{arena}/rendered", _rendered, judges=True),
+    Raw("battle_text", "/arena/{arena}/text", _text, judges=True),
+    Raw("battle_medium", "/arena/{arena}/medium", _medium, judges=True),
+    Raw("battle_asked", "/arena/{arena}/asked", _asked, judges=True),
 )
