@@ -95,6 +95,8 @@ def test_same_and_style() -> None:
     assert same(Answer("a  b\n"), Answer("a b"))
     assert not same(Answer("a"), Answer("b"))
     assert not same(Answer("a", options=("x", "y")), Answer("a", options=("y", "x")))
+    assert not same(Answer("B", options=("black", "pink")), Answer("B", options=("pink", "black")))
+    assert same(Answer("Black.", options=("black", "pink")), Answer("Black.", options=("pink", "black")))
     assert not same(Answer("", media=(Medium("i", "image/png", "AA"),)), Answer(""))
     features = style(Answer("# T\n\n- a\n- b\n\n**bold**"), Answer("plain"))
     assert features["headers"] == 0.5

@@ -93,6 +93,23 @@ def test_it_works_without_script(browser: Browser, arena: Pages, tmp_path: Path)
     seen.page.context.close()
 
 
+@pytest.mark.parametrize("phone", [False, True])
+def test_every_button_of_the_ballot_is_there_to_be_clicked(
+    browser: Browser, arena: Pages, tmp_path: Path, phone: bool
+) -> None:
+    seen = look(browser, arena.at("/arena/ours"), phone=phone)
+    buttons = seen.page.locator("form.ballot button")
+    boxes = [buttons.nth(n).bounding_box() for n in range(buttons.count())]
+    assert len(boxes) == 5
+    assert all(b is not None and b["x"] >= 0 and b["width"] > 40 for b in boxes), boxes
+    before = seen.page.locator("form.ballot input[name=token]").get_attribute("value")
+    with seen.page.expect_navigation():
+        buttons.nth(4).click()
+    assert seen.page.locator("form.ballot input[name=token]").get_attribute("value") != before
+    assert votes(tmp_path) == []
+    seen.page.context.close()
+
+
 def test_other_sites_and_made_up_forms_get_nothing(arena: Pages, tmp_path: Path) -> None:
     me, other = Visitor(arena), Visitor(arena)
     mine = me.fields("/arena/ours", "ballot")

@@ -153,11 +153,15 @@ def _of_trace(trace: Trace) -> tuple[Message, ...]:
 
 
 def same(left: Answer, right: Answer) -> bool:
-    """Whether the two answers say the same: such a pair is not shown. How they came about counts where no text is."""
+    """Whether the two answers say the same: such a pair is not shown. How they came about counts where no text is.
+
+    The order in which options were shown counts for an answer by letter, not for one that says the option itself.
+    """
 
     def key(a: Answer) -> tuple[object, ...]:
         text = " ".join(a.text.split())
-        return (text, a.refusal, a.media, a.options, () if text else a.messages)
+        said = any(len(o) > 2 and o.casefold() in text.casefold() for o in a.options)
+        return (text, a.refusal, a.media, () if said else a.options, () if text else a.messages)
 
     return key(left) == key(right)
 
