@@ -84,3 +84,16 @@ def test_prove_grader_says_how_the_users_own_command_ended(tmp_path: Path) -> No
     done = steelyard(tmp_path, "prove-grader", "s", "--command", words, "--json")
     flaws = json.loads(done.stdout)["tasks"][0]["flaws"]
     assert flaws == ["the gold solution is not_solved: the command ended with status 4"]
+
+
+def test_a_run_says_which_tasks_of_another_tools_suite_it_leaves_out(tmp_path: Path) -> None:
+    for name in ("can", "cannot"):
+        write(tmp_path / "s" / name, {"instruction.md": "Write.", "task.toml": "", "tests/test_a.py": "def test_a(): pass\n",
+                                      "environment/Dockerfile": "FROM python:3.11-slim\nWORKDIR /app\n"})  # fmt: skip
+    (tmp_path / "s/cannot/environment/Dockerfile").write_text("FROM ghcr.io/me/mine:1\n")
+    (tmp_path / "plan.yaml").write_text("suites: [s]\ncontestants: [{policy: gold}]\n")
+    done = steelyard(tmp_path, "run", "plan.yaml", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["suites"][0]["tasks"] == 1
+    assert "suite s: 1 task left out, which cannot be done here" in done.stderr
+    assert "cannot: its Dockerfile starts from ghcr.io/me/mine:1" in done.stderr

@@ -18,11 +18,11 @@ from steelyard.cli.common import (
     our_version,
     run_async,
 )
-from steelyard.cli.out import packed
+from steelyard.cli.out import clean, count, packed, say
 
 if TYPE_CHECKING:
     from steelyard.ledger.base import Ledger
-    from steelyard.runner.base import RunOutcome
+    from steelyard.runner.base import Prepared, RunOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ def _measured(o: RunOptions, environ: Mapping[str, str]) -> tuple[Ledger, RunOut
     from steelyard.runner.session import Options, begin
 
     ready = prepare(read_plan(o.plan, environ))
+    _say_left_out(ready)
     if o.dry_run:
         # lazy: only needed here
         from steelyard.cli.dry import print_dry_run
@@ -99,3 +100,20 @@ def _measured(o: RunOptions, environ: Mapping[str, str]) -> tuple[Ledger, RunOut
     watch = watcher(plain=o.no_live or o.as_json or o.interactive)
     options = Options(environ, our_version(), watch=watch, executor=executor, approver=approver)
     return ledger, run_async(lambda: begin(ready, ledger, options))
+
+
+SHOWN = 5
+"""Tasks that are left out and named."""
+
+
+def _say_left_out(ready: Prepared) -> None:
+    """Tasks of other tools that cannot be done here: the score is that of the others."""
+    for use in ready.plan.suites:
+        left_out = [(task, why) for suite, task, why in ready.left_out if suite == use.name]
+        if left_out:
+            n = count(len(left_out), "task")
+            say(f"suite {clean(use.name)}: {n} left out, which cannot be done here:")
+        for name, why in left_out[:SHOWN]:
+            say(f"  {clean(name, 80)}: {clean(why, 300)}")
+        if len(left_out) > SHOWN:
+            say(f"  and {len(left_out) - SHOWN} more")

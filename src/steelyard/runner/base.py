@@ -48,6 +48,8 @@ class Prepared:
     offsets: tuple[int, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
     """Where the plan's file names what, for errors: `contestant:NAME`."""
+    left_out: tuple[tuple[str, str, str], ...] = ()
+    """(suite, task, why) of tasks of other tools that cannot be done here."""
 
     @property
     def n_tasks(self) -> int:

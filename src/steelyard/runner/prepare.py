@@ -84,6 +84,7 @@ def choose(suite: tasks.Suite, use: SuiteUse, seed: int) -> SuiteData:
 def prepare(file: PlanFile) -> Prepared:
     """Load and pin everything that the plan names. Raises PlanError or DataError."""
     uses, suites = [], []
+    left_out: list[tuple[str, str, str]] = []
     for i, use in enumerate(file.plan.suites):
         suite = tasks.load(use.source, base_dir=file.base_dir, options=use.options)
         where = file.where.get(f"suite:{i}", "")
@@ -106,6 +107,8 @@ def prepare(file: PlanFile) -> Prepared:
             )
         )
         suites.append(chosen)
+        if suite.work is not None:
+            left_out += [(uses[-1].name, *why) for why in suite.work.skipped]
         if len({u.name for u in uses}) < len(uses):
             raise PlanError(
                 f"two suites are called `{uses[-1].name}`",
@@ -115,7 +118,7 @@ def prepare(file: PlanFile) -> Prepared:
     specs = tuple(_pinned(spec, file) for spec in file.plan.contestants)
     judges = tuple(_pinned(spec, file) for spec in file.plan.judges)
     plan = msgspec.structs.replace(file.plan, suites=tuple(uses), contestants=specs, judges=judges)
-    ready = replace(prepared(plan, suites), where=file.where)
+    ready = replace(prepared(plan, suites), where=file.where, left_out=tuple(left_out))
     check_places(ready, file.where)
     check_caps(ready, file.where)
     return ready
