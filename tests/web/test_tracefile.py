@@ -133,3 +133,20 @@ def test_ten_thousand_events_are_short() -> None:
     found = skeleton(reader(payload))
     assert time.process_time() - started < 2.0
     assert len(found.trace.events) == 10_000
+
+
+def test_a_text_made_of_several_values_says_what_it_lacks() -> None:
+    """An event's data is shown as JSON, so that the mark of a value that was cut does not end the text."""
+    trace = {
+        "events": [
+            {"event": "happened", "kind": "exit", "detail": "0", "data": {"a": "x" * 50_000, "b": "y"}}
+        ]
+    }
+    found = skeleton(reader(json.dumps(trace).encode()))
+    event = found.trace.events[0]
+    assert isinstance(event, Happened)
+    head, long = found.split(json.dumps(event.data, indent=1))
+    assert long is None
+    assert found.nonce not in head
+    assert f"({50_000 - tracefile.PREVIEW} bytes more" in head
+    assert head.endswith('"b": "y"\n}')

@@ -51,9 +51,18 @@ class Skeleton:
     size: int
 
     def split(self, text: str) -> tuple[str, Long | None]:
-        """A text of the skeleton without its mark, and where its rest is (None: it is whole)."""
-        head, found, number = text.rpartition(f"{self.nonce}:")
-        return (head, self.longs[int(number[:-1])]) if found else (text, None)
+        """A text of the skeleton without its mark, and where its rest is (None: it is whole). Of a text that was made
+        of several values (a call's arguments as JSON) marks may stand anywhere: what is missing there is said."""
+        mark = re.compile(rf"{self.nonce}:(\d+):")
+        found = list(mark.finditer(text))
+        if found and found[-1].end() == len(text):
+            last = found[-1]
+            return mark.sub(self._missing, text[: last.start()]), self.longs[int(last[1])]
+        return (mark.sub(self._missing, text) if found else text), None
+
+    def _missing(self, mark: re.Match[str]) -> str:
+        cut = self.longs[int(mark[1])]
+        return f"… ({cut.stop - cut.rest} bytes more: steelyard show --trace)"
 
 
 def skeleton(read: Read) -> Skeleton:
