@@ -38,6 +38,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         troubles.append(runs(program, env))
         if not troubles[-1]:
             yield {**environment(), "HOME": os.environ.get("HOME", "/"), **env}
+            subprocess.run([program, "rmi", "--force", NAME], capture_output=True, timeout=60)
             return
     pytest.skip(f"{program} cannot run a container here: {troubles}")
 
