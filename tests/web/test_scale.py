@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,20 @@ def test_a_walk_through_every_page_of_many_tasks_stays_within_the_memory(tmp_pat
     found, peak = costs(tmp_path, EVERY)
     assert max(found.values()) < 3000, found
     assert peak < 250, f"{peak} MB"
+
+
+def test_a_table_of_every_task_is_given_whole_and_in_pieces(tmp_path: Path) -> None:
+    make(tmp_path, "wide", 2, 30_000, 1)
+    port = free_port()
+    with server(view_command(tmp_path, port), port, "/runs") as process:
+        for path, rows in (
+            ("/runs/last/grid?format=csv", 60_000),
+            ("/runs/last/diff?show=all&format=csv", 30_000),
+        ):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=120) as answer:
+                assert sum(1 for _ in answer) == 1 + rows, path
+        peak = memory_mb(process.pid)
+    assert peak < 200, f"{peak} MB"
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ every room below it; only `cli` may import it.
 
     a request -> access (who may) -> app (which view) -> View.build(desk, ask) -> a frozen page model
                                                            |-> template -> HTML
-                                                           |-> as_json, as_csv -> downloads
+                                                           |-> as_json, csv_pieces -> downloads
 
 How to add a view: docs/concepts/web.md. In short: one file in `views/` that defines `VIEWS`, one template of the same
 name in `templates/`, if need be one module in `static/`, one test file `tests/web/test_<view>.py`. No list to edit.

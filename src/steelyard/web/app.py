@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,7 +29,7 @@ from steelyard.web.address import commands
 from steelyard.web.ask import Ask
 from steelyard.web.base import Act, Body, Raw, View
 from steelyard.web.desk import Desk
-from steelyard.web.downloads import as_csv, as_json
+from steelyard.web.downloads import as_json, csv_pieces
 from steelyard.web.registry import Registry, find_views
 from steelyard.web.render import Renderer
 from steelyard.web.static import Static
@@ -211,7 +211,9 @@ def _page(site: Site, view: View) -> Handler:
         if wanted == "json":
             return _download(as_json(page, same.same), "application/json", f"{name}.json")
         if wanted == "csv":
-            return _download(as_csv(page.table()), "text/csv; charset=utf-8", f"{name}.csv")
+            return StreamingResponse(
+                csv_pieces(page.table()), media_type="text/csv; charset=utf-8", headers=_named(f"{name}.csv")
+            )
         run = getattr(page, "run", None)
         values = {"page": page, "view": view, "run": run, "commands": same}
         return Response(site.renderer.page(f"{view.name}.html", ask, values), media_type="text/html")
@@ -223,9 +225,11 @@ def _page(site: Site, view: View) -> Handler:
 
 
 def _download(content: bytes, media_type: str, name: str) -> Response:
-    return Response(
-        content, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'}
-    )
+    return Response(content, media_type=media_type, headers=_named(name))
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{name}"'}
 
 
 def _raw(site: Site, raw: Raw) -> Handler:

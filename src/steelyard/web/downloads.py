@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 
 from steelyard.stats.base import Estimate
 from steelyard.unknown import Unknown, plain
@@ -12,6 +13,10 @@ from steelyard.web.base import Page, Table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a text begins that a spreadsheet would run; the last four are the full-width forms of the first."""
+
+
+_PIECE = 65_536
+"""Characters of a piece of CSV."""
 
 
 def as_json(page: Page, command: str = "") -> bytes:
@@ -27,12 +32,21 @@ def as_json(page: Page, command: str = "") -> bytes:
 
 def as_csv(table: Table) -> bytes:
     """The rows. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return b"".join(csv_pieces(table))
+
+
+def csv_pieces(table: Table) -> Iterator[bytes]:
+    """As `as_csv`, in pieces of some 64 KiB: a million rows never lie in memory together."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(table.columns)
     for row in table.rows:
         writer.writerow([_cell(v) for v in row])
-    return out.getvalue().encode("utf-8", "backslashreplace")
+        if out.tell() >= _PIECE:
+            yield out.getvalue().encode("utf-8", "backslashreplace")
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _cell(value: object) -> object:

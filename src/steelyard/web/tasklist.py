@@ -51,8 +51,11 @@ def _read(desk: Desk, run: RunInfo) -> TaskList:
 
 
 def names_of(desk: Desk, run: RunInfo, tasks: Sequence[int]) -> list[tuple[str, str]]:
-    """(suite, id) of some tasks; reads only those."""
+    """(suite, id) of some tasks; reads only those, or of many the list of all."""
     ready = desk.ready(run)
+    if len(tasks) > UP_FRONT:
+        ids, suites = task_list(desk, run).ids, [u.name for u in ready.plan.suites]
+        return [(suites[ready.locate(t)[0]], ids[t]) for t in tasks]
     found = []
     for t in tasks:
         s, i = ready.locate(t)

@@ -5,7 +5,7 @@ A task flips when the means of its graded trials differ; wins and losses are the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
@@ -18,13 +18,13 @@ from steelyard.errors import DataError
 from steelyard.ledger.base import RunInfo
 from steelyard.ledger.runs import results_of_run
 from steelyard.runner.trials import Filter, TrialView, trial_views
-from steelyard.stats.base import FloatArray, IntArray
+from steelyard.stats.base import Figure, FloatArray, IntArray
 from steelyard.unknown import Unknown
 from steelyard.web.ask import Ask
 from steelyard.web.base import Table, View
 from steelyard.web.desk import Desk
 from steelyard.web.figures import amount, number, percent, points, span_points
-from steelyard.web.tasklist import UP_FRONT, names_of, task_list
+from steelyard.web.tasklist import names_of, task_list
 from steelyard.web.views.grid import Cell, Counts, columns_of
 from steelyard.web.views.grid import cell as cell_of
 from steelyard.web.words import Piece, word_diff
@@ -55,7 +55,7 @@ class Flip:
     task: str
     left: Cell
     right: Cell
-    difference: float
+    difference: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,15 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class DiffPage:
-    """`comparison` is what `steelyard compare` concludes; `rows` are those of this page."""
+    """`comparison` is what `steelyard compare` concludes; `rows` are those of this page (asked for as CSV: all that
+    match, made as they are read)."""
 
     run: RunInfo
     left: Side
     right: Side
     comparison: Comparison | None
     why_none: str
-    rows: tuple[Flip, ...]
+    rows: Iterable[Flip]
     texts: Texts | None
     n_found: int
     n_common: int
@@ -154,13 +155,14 @@ def build(desk: Desk, ask: Ask) -> DiffPage:
     order = _order(ask, difference)
     pages = max(1, -(-order.size // PAGE))
     at = min(ask.whole("page", 1, 1), pages)
-    chosen = order[:UP_FRONT] if ask.text("format") == "csv" else order[(at - 1) * PAGE : at * PAGE]
+    whole = ask.text("format") == "csv"
+    chosen = order if whole else order[(at - 1) * PAGE : at * PAGE]
     rows = _flips(
         desk,
         run,
         (lefts, rights),
         (left.c, right.c),
-        [(int(mine[i]), int(theirs[i]), float(difference[i])) for i in chosen],
+        (mine[chosen].tolist(), theirs[chosen].tolist(), difference[chosen].tolist()),
     )
     comparison, why = _compared(desk, (run, other), (left, right))
     return DiffPage(
@@ -169,7 +171,7 @@ def build(desk: Desk, ask: Ask) -> DiffPage:
         right=right,
         comparison=comparison,
         why_none=why,
-        rows=rows,
+        rows=rows if whole else tuple(rows),
         texts=_texts(desk, ask, (run, other), (left, right), (mine, theirs)),
         n_found=int(order.size),
         n_common=int(mine.size),
@@ -248,13 +250,12 @@ def _flips(
     run: RunInfo,
     data: tuple[Counts, Counts],
     who: tuple[int, int],
-    chosen: Sequence[tuple[int, int, float]],
-) -> tuple[Flip, ...]:
-    """The tasks of a page; `chosen` are (number left, number right, difference)."""
-    names = names_of(
-        desk, run, [t for t, _, _ in chosen]
-    )  # not of all tasks: there may be a quarter of a million
-    return tuple(
+    chosen: tuple[Sequence[int], Sequence[int], Sequence[float]],
+) -> Iterator[Flip]:
+    """Some tasks; `chosen` are their numbers left and right, and the differences."""
+    # read before the first row is made: what goes wrong must not break off a download
+    names = names_of(desk, run, chosen[0])
+    return (
         Flip(
             t,
             other,
@@ -262,9 +263,9 @@ def _flips(
             name,
             cell_of(data[0], who[0], t),
             cell_of(data[1], who[1], other),
-            0.0 if np.isnan(difference) else difference,
+            Unknown("a side has no graded trial") if np.isnan(difference) else difference,
         )
-        for (t, other, difference), (suite, name) in zip(chosen, names, strict=True)
+        for t, other, difference, (suite, name) in zip(*chosen, names, strict=True)
     )
 
 

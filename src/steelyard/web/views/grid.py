@@ -5,7 +5,7 @@ Works on columns: a run of a million trials is sorted without loading one. Only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +59,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class GridPage:
-    """`rows` are those of this page; `n_found` tasks of `n_tasks` match the filters."""
+    """`rows` are those of this page (asked for as CSV: of all tasks that match, made as they are read); `n_found` tasks
+    of `n_tasks` match the filters."""
 
     run: RunInfo
     contestants: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: Iterable[Row]
     facets: tuple[tuple[str, tuple[str, ...], str], ...]
     suites: tuple[str, ...]
     n_tasks: int
@@ -84,8 +85,8 @@ class GridPage:
     @property
     def sentences(self) -> tuple[str, ...]:
         """How much of it this is, above the printed table."""
-        first = (self.at - 1) * PAGE
-        some = f"tasks {first + 1} to {first + len(self.rows)}; --csv prints all" if self.pages > 1 else "all"
+        first, last = (self.at - 1) * PAGE + 1, min(self.at * PAGE, self.n_found)
+        some = f"tasks {first} to {last}; --csv prints all" if self.pages > 1 else "all"
         return (f"{self.n_found} of {self.n_tasks} tasks match; {some}",)
 
     def table(self) -> Table:
@@ -110,12 +111,13 @@ def build(desk: Desk, ask: Ask) -> GridPage:
     order = _order(ask, data.table, np.flatnonzero(keep))
     pages = max(1, -(-order.size // PAGE))
     at = min(ask.whole("page", 1, 1), pages)
-    chosen = _whole(run, order) if ask.text("format") == "csv" else order[(at - 1) * PAGE : at * PAGE]
+    whole = ask.text("format") == "csv"
+    rows = _rows(desk, run, data, order if whole else order[(at - 1) * PAGE : at * PAGE], names)
     suites = tuple(u.name for u in desk.ready(run).plan.suites)
     return GridPage(
         run=run,
         contestants=tuple(run.contestants[c] for c in names),
-        rows=tuple(_rows(desk, run, data, chosen, names)),
+        rows=rows if whole else tuple(rows),
         facets=tuple((f, v, ask.text(f"c.{f}")) for f, (v, _) in tasks.facets.items()) if tasks else (),
         suites=suites,
         n_tasks=run.n_tasks,
@@ -123,17 +125,6 @@ def build(desk: Desk, ask: Ask) -> GridPage:
         at=at,
         pages=pages,
     )
-
-
-def _whole(run: RunInfo, order: IntArray) -> IntArray:
-    if order.size > UP_FRONT:
-        raise DataError(
-            "too many tasks for a table over the web",
-            wanted=f"at most {UP_FRONT}",
-            got=str(order.size),
-            fix=f"filter, or run `steelyard export {run.run}`",
-        )
-    return order
 
 
 def columns_of(desk: Desk, run: RunInfo, scorer: str) -> Counts:
@@ -234,17 +225,20 @@ def cell(data: Counts, c: int, t: int) -> Cell:
 def _rows(desk: Desk, run: RunInfo, data: Counts, tasks: IntArray, names: list[int]) -> Iterator[Row]:
     table = data.table
     chosen = tasks.tolist()
-    for t, (suite, task) in zip(chosen, names_of(desk, run, chosen), strict=True):
-        cells = tuple(cell(data, c, t) for c in names)
-        yield Row(
+    # read before the first row is made: what goes wrong must not break off a download
+    named = names_of(desk, run, chosen)
+    return (
+        Row(
             t,
             suite,
             task,
             _known(float(table.solved[t]), "no graded trial"),
             _known(float(table.disagreement[t]), "fewer than two contestants have a graded trial"),
             _known(float(table.flips[t]), "no contestant has two graded trials"),
-            cells,
+            tuple(cell(data, c, t) for c in names),
         )
+        for t, (suite, task) in zip(chosen, named, strict=True)
+    )
 
 
 VIEWS = (View("grid", "/runs/{run}/grid", build, tab="Tasks", order=20, key="t", style="grid.css"),)
