@@ -26,7 +26,6 @@ from typing import IO
 from steelyard.contestants.base import Answer, Ask
 from steelyard.contestants.figures import count_of, number_of, pusd_of, writable
 from steelyard.errors import DataError, EndedBy, Fault
-from steelyard.ledger.importers.media import parts_of
 from steelyard.schema.canon import canonical
 from steelyard.schema.contestant import ContestantSpec
 from steelyard.schema.message import Message, text_of
@@ -233,6 +232,9 @@ class Recording:
             raise Fault(
                 "the recorded answer is empty", ended_by=EndedBy.OPERATOR, kind="not_recorded", paid=False
             )
+        # lazy: importers bring NumPy, which no run needs before its first request
+        from steelyard.ledger.importers.media import parts_of
+
         parts = parts_of(text, self._path.parent, f"the recorded answer to {ask.task_id!r}")
         said = Message("assistant", parts) if parts else None
         seconds = number_of(self._at(row, "seconds"))
