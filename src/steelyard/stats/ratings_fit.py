@@ -169,7 +169,8 @@ def _refuse_mimicked(hessian: FloatArray, size: int) -> None:
     if not q:
         return
     ratings, cross, own = hessian[:size, :size], hessian[:size, size:], hessian[size:, size:]
-    left = own - cross.T @ np.linalg.lstsq(ratings, cross, rcond=None)[0]
+    # the gauge has filled the null direction, and a column of contrasts has no part in it
+    left = own - cross.T @ _solve(ratings, cross)
     scale = np.sqrt(np.maximum(np.diag(own), 1e-300))
     if np.linalg.eigvalsh(left / np.outer(scale, scale)).min() < _MIMICKED:
         raise DataError(
