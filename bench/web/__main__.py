@@ -136,6 +136,9 @@ def painted(url: str) -> float:
     return float(browse(url, "main", "")["paint_ms"])
 
 
+_PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+
+
 def browse(url: str, selector: str, text: str) -> dict[str, float]:
     """Open a page: ms until `selector` holds `text`, first paint, and the page's script memory."""
     # lazy: playwright is a development dependency
@@ -152,7 +155,9 @@ def browse(url: str, selector: str, text: str) -> dict[str, float]:
             arg=[selector, text], timeout=180_000, polling=20,
         )  # fmt: skip
         ready = 1e3 * (time.perf_counter() - begin)
-        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
+        # the page may be there before the browser has told of its paint
+        page.wait_for_function(f"() => ({_PAINTED}) > 0", timeout=60_000, polling=20)
+        paint = page.evaluate(_PAINTED)
         heap = page.evaluate("performance.memory?.usedJSHeapSize ?? 0")
         browser.close()
     return {"ready_ms": round(ready, 1), "paint_ms": round(paint, 1), "script_heap_mb": round(heap / 1e6, 1)}
