@@ -399,6 +399,20 @@ def test_the_next_step_is_said_where_a_command_cannot_go_on(tmp_path: Path) -> N
     assert "`contestants`" in alone.stderr
 
 
+def test_a_run_is_compared_with_the_baseline_of_its_plan(tmp_path: Path) -> None:
+    write_tasks(tmp_path, n=6)
+    (tmp_path / "app.py").write_text(
+        "def right(question):\n    return question.split()[-1]\ndef wrong(question):\n    return 'no'\n"
+    )
+    plan = "suites: [data.jsonl]\ncontestants: [{name: new, callable: 'app.py:right'}, {name: old, callable: 'app.py:wrong'}]\n"
+    (tmp_path / "plan.yaml").write_text(plan + "baseline: old\n")
+    assert steelyard("run", "plan.yaml", cwd=tmp_path).returncode == 0
+    found = steelyard("compare", "last", cwd=tmp_path)
+    assert "note: baseline: old, as the plan says" in found.stdout
+    other = steelyard("compare", "last", "--baseline", "new", "--json", cwd=tmp_path)
+    assert json.loads(other.stdout)["baseline"] == "new"
+
+
 def test_show_says_what_is_possibly_paid_after_a_kill(tmp_path: Path) -> None:
     write_tasks(tmp_path, n=50)
     with stub_thread(StubOptions(answer=last_word, rules=(Rule("17", "hang"),))) as stub:

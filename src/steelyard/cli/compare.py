@@ -30,7 +30,10 @@ class Options:
 @click.command("compare")
 @source_options
 @click.option(
-    "--baseline", default="", metavar="NAME", help="Compare with NAME [default: the first in the table]."
+    "--baseline",
+    default="",
+    metavar="NAME",
+    help="Compare with NAME [default: the plan's, else the first in the table].",
 )
 @click.option("--contestant", multiple=True, metavar="NAME", help="Only NAME (may be repeated).")
 @click.option("--margin", default=0.02, show_default=True, help="A difference within it is none; 0: no test.")
@@ -54,7 +57,7 @@ def command(**options: object) -> None:
     fraction(o.level, "level")
     results = load(source, amounts=True)
     if o.contestant:
-        base = o.baseline or results.names[0]
+        base = o.baseline or results.usual_baseline
         results = results.of(dict.fromkeys((base, *o.contestant)))
     how = CompareOptions(round(1.0 - o.level, 12), o.margin or None, o.sequential, o.seed)
     found = compare(results, o.baseline, how)

@@ -43,7 +43,10 @@ class Options:
 @click.option("--power", default=0.8, show_default=True, help="Chance to detect the difference.")
 @click.option("--level", default=0.95, show_default=True, help="Confidence of the interval or test.")
 @click.option(
-    "--baseline", default="", metavar="NAME", help="Compare with NAME [default: the first in the table]."
+    "--baseline",
+    default="",
+    metavar="NAME",
+    help="Compare with NAME [default: the plan's, else the first in the table].",
 )
 @click.option("--contestant", multiple=True, metavar="NAME", help="Only NAME (may be repeated).")
 @click.option("--price", multiple=True, metavar="NAME=COST", help="A trial of NAME costs so much.")
@@ -80,7 +83,7 @@ def command(**options: object) -> None:
     if source.source:
         results = load(source, amounts=True)
         if o.contestant:
-            results = results.of(dict.fromkeys((o.baseline or results.names[0], *o.contestant)))
+            results = results.of(dict.fromkeys((o.baseline or results.usual_baseline, *o.contestant)))
         prices = {name: _price(value) for name, value in (pair(p, "--price") for p in o.price)}
         plans = knowing(results, goal, baseline=o.baseline, prices=prices)
     elif o.between is not None:

@@ -114,7 +114,7 @@ METHODS = {
 
 
 def compare(results: Results, baseline: str = "", options: CompareOptions | None = None) -> Comparisons:
-    """Compare every other contestant with `baseline` (by default the first one in the table).
+    """Compare every other contestant with `baseline` (by default `Results.usual_baseline`).
 
     Raises DataError with fewer than two contestants, an unknown baseline, or no task in common.
     """
@@ -128,8 +128,9 @@ def compare(results: Results, baseline: str = "", options: CompareOptions | None
         )
     notes = list(results.notes)
     if not baseline:
-        baseline = results.names[0]
-        notes.append(f"baseline: {baseline}, the first in the table")
+        baseline = results.usual_baseline
+        why = "as the plan says" if baseline == results.baseline else "the first in the table"
+        notes.append(f"baseline: {baseline}, {why}")
     results.require([baseline])
     names = tuple(n for n in results.names if n != baseline)
     if options.sequential:

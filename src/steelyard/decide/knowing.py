@@ -70,7 +70,7 @@ def knowing(
                 got=", ".join(results.names),
                 fix="add rows of another contestant, or plan one score: --half-width",
             )
-        base = baseline or results.names[0]
+        base = baseline or results.usual_baseline
         results.of([base])
         groups = [(base, name) for name in results.names if name != base]
     for name in prices or {}:

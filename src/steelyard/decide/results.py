@@ -29,7 +29,7 @@ class Results:
 
     `cost`, `seconds` and `minutes` (a skilled person's, by task) are NaN where unknown, None when no column
     gives them. `bounds` are a score's least and greatest value, None for unbounded scores. `conditions`
-    maps a declared condition to its column.
+    maps a declared condition to its column. `baseline` is the contestant that a plan names as such, "" without one.
     """
 
     task: Coded
@@ -47,6 +47,7 @@ class Results:
     bounds: Bounds | None = (0.0, 1.0)
     source: str = ""
     notes: tuple[str, ...] = ()
+    baseline: str = ""
 
     @property
     def rows(self) -> int:
@@ -57,6 +58,11 @@ class Results:
     def names(self) -> tuple[str, ...]:
         """The contestants, in the order in which they first appear."""
         return tuple(str(x) for x in self.contestant.labels)
+
+    @property
+    def usual_baseline(self) -> str:
+        """Whom to compare with when nobody says: the plan's baseline if it has rows, else the first in the table."""
+        return self.baseline if self.baseline in self.names else self.names[0]
 
     def take(self, rows: BoolArray) -> Results:
         """The rows that are True; labels that no longer occur are dropped."""

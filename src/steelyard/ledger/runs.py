@@ -77,6 +77,7 @@ def results_of_run(
         minutes=None if minutes is None else minutes[rows.t],
         source=f"run {info.run}",
         notes=tuple(notes),
+        baseline=plan.baseline,
     )
 
 
