@@ -79,7 +79,10 @@ def test_a_trace_plays_what_was_heard_and_said(browser: Browser, pages: Pages) -
     assert lengths == [pytest.approx(1.0), pytest.approx(2.0)]
     seen.sound()
     seen.page.goto(pages.at("/runs/last/trace?contestant=alto&t=1"))
-    assert seen.page.evaluate("document.querySelector('.medium img').naturalWidth") == 1
+    # a picture loads when it comes near the window: the page may be there before it
+    seen.page.wait_for_function(
+        "() => document.querySelector('.medium img').naturalWidth === 1", timeout=20_000
+    )
     seen.page.context.close()
 
 
