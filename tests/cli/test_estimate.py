@@ -234,3 +234,47 @@ def test_names_of_contestants_cannot_draw_on_the_terminal(tmp_path: Path) -> Non
     found = steelyard("estimate", "scores", path)
     assert "\x1b" not in found.output
     assert "\\x1b[31mred" in found.output
+
+
+@pytest.fixture
+def gaps(tmp_path: Path) -> Path:
+    """Each contestant lacks a task of the other, and the second one's do not begin with the table's first."""
+    rows = ["a,m,0,1", "b,m,0,1", "b,m,1,0", "c,m,0,0", "c,n,0,1", "b,n,0,0", "d,n,0,1"]
+    return write(tmp_path / "g.csv", "task,contestant,trial,score", rows)
+
+
+def test_a_sequence_pairs_the_tasks_that_both_have(gaps: Path) -> None:
+    assert lines("sequence", gaps)["n", "score"]["value"] == pytest.approx(2 / 3)
+    paired = lines("sequence", gaps, "--baseline", "m")["n", "difference from m"]
+    assert paired["value"] == pytest.approx(((0 - 0.5) + (1 - 0)) / 2)
+    assert (paired["tasks"], paired["clusters"]) == (2, 2)
+
+
+def test_a_sequence_weighs_clusters_by_their_tasks(tmp_path: Path) -> None:
+    rows = [f"b{i},1,big" for i in range(60)] + [f"s{i},0,c{i}" for i in range(20)]
+    path = write(tmp_path / "r.csv", "task,score,cluster", rows)
+    found = lines("sequence", path, "--null", 0.5)
+    assert found["contestant", "score"]["value"] == pytest.approx(0.75)
+    assert found["contestant", "score"]["value"] == lines("scores", path)["contestant", "score"]["value"]
+    assert "unknown" in found["contestant", "e-value that it is less than 0.5"]["value"]
+    refused = steelyard("estimate", "sequence", path, "--method", "hoeffding")
+    assert refused.exit_code == ExitCode.BAD_INPUT
+    assert "--method betting" in refused.output
+
+
+def test_spending_on_a_table_with_gaps_fills_them_and_says_what_was_not_known(gaps: Path) -> None:
+    found = json.loads(steelyard("estimate", "spend", gaps, "--budget", 4, "--json").stdout)
+    assert found["se_before"] == {"unknown": "a contestant has no graded trial of some task"}
+    assert {("n", "a"), ("m", "d")} <= {(c, t) for c, t, _ in found["cells"]}
+
+
+@pytest.mark.parametrize(("args", "said"), [
+    (("sequence", "--null", "2"), "--null"),
+    (("spend", "--budget", "nan"), "--budget"),
+    (("spend", "--budget", "-1"), "--budget"),
+    (("spend", "--budget", "3", "--price", "m=0"), "--price m"),
+])  # fmt: skip
+def test_a_wish_that_cannot_be_is_refused_by_its_name(gaps: Path, args: tuple[str, ...], said: str) -> None:
+    found = steelyard("estimate", args[0], gaps, *args[1:])
+    assert found.exit_code == ExitCode.BAD_INPUT
+    assert said in found.output

@@ -264,8 +264,9 @@ def spend(**options: object) -> None:
     more = len(found.cells) - limit
     if more > 0:
         data(f"and {more} more (--limit)")
-    data(line(f"standard error from trial to trial: {found.se_before:.6g} now, {found.se_after:.6g} after"))
-    data(line(f"cost: {found.found.cost:g}; method: {found.found.method}"))
+    now, after = (str(e) if isinstance(e, Unknown) else f"{e:.6g}" for e in (found.se_before, found.se_after))
+    data(line(f"standard error from trial to trial: {now} now, {after} after"))
+    data(line(f"cost: {found.cost:g}; method: {found.method}"))
 
 
 def _number(text: str, where: str) -> float:

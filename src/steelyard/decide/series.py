@@ -7,7 +7,7 @@ must not depend on their scores.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,14 +17,12 @@ from steelyard.decide.lines import Line, line_of, plain_line
 from steelyard.decide.matrix import Matrix, matrix
 from steelyard.decide.results import Results
 from steelyard.errors import DataError
-from steelyard.stats.allocation import Allocation, against_baseline, allocate, cell_noise
-from steelyard.stats.base import Estimate, FloatArray, IntArray, codes
-from steelyard.stats.clusters import clusters_of_tasks
+from steelyard.stats.allocation import against_baseline, allocate, cell_noise
+from steelyard.stats.base import Estimate, Figure, FloatArray, IntArray
 from steelyard.stats.lifecycle import LifecycleOptions, TaskState, suite_state, task_states
 from steelyard.stats.mixes import Key
 from steelyard.stats.sequential import ConfidenceSequence, e_process, hedged_betting
 from steelyard.stats.sequential_bounds import beta_binomial, empirical_bernstein, hoeffding
-from steelyard.stats.twolevel import task_means
 from steelyard.unknown import Unknown
 
 Sequential = Literal["betting", "bernstein", "hoeffding", "beta-binomial"]
@@ -136,73 +134,105 @@ class SequenceOptions:
 def sequence(results: Results, o: SequenceOptions) -> tuple[Line, ...]:
     """Intervals that hold at every look, over tasks (or clusters) in the order of the table.
 
-    A unit's observation is the mean of its trials' scores (a cluster's: of its tasks' means): repeated trials are no
-    new tasks. Beta-binomial is for scores of 0 or 1. Raises DataError for unbounded scores.
+    A task's observation is the mean of its trials' scores: repeated trials are no new tasks. A cluster's is the mean of
+    its tasks, weighted by their number as in `gate`; only betting takes weights. Beta-binomial is for scores of 0 or 1.
+    Raises DataError for unbounded scores, or where a method does not fit the data.
     """
     if results.bounds is None:
         raise DataError(
             "confidence sequences need bounded scores", wanted="--bounds LOW HIGH", got="--unbounded"
         )
-    named = {m.name: _units(m) for m in contestants(results)}
-    trials = {m.name: m for m in contestants(results)}
-    if o.baseline and o.baseline not in named:
+    every = {m.name: (m, _tasks(m)) for m in contestants(results)}
+    if o.baseline and o.baseline not in every:
         raise DataError(
-            f"contestant {o.baseline!r} is not in the results", wanted=", ".join(named), got=o.baseline
+            f"contestant {o.baseline!r} is not in the results", wanted=", ".join(every), got=o.baseline
+        )
+    low, high = results.bounds
+    if o.baseline:
+        low, high = low - high, high - low
+    if o.null is not None and not low < o.null < high:
+        raise DataError(
+            "--null: no mean that could be", wanted=f"between {low:g} and {high:g}", got=f"{o.null:g}"
         )
     out: list[Line] = []
-    for name, own in named.items():
+    for name, (mine, own) in every.items():
         if name == o.baseline:
             continue
-        low, high = results.bounds
-        x = np.array(list(own.values()))
-        what = "score"
+        seen, what = own, "score"
         if o.baseline:
-            base = named[o.baseline]
-            shared = [u for u in own if u in base]
-            if not shared:
-                raise DataError(f"{name} and {o.baseline} have no task in common", wanted="paired tasks")
-            x, what = np.array([own[u] - base[u] for u in shared]), f"difference from {o.baseline}"
-            low, high = low - high, high - low
-        out += trials[name].marked(_sequence(name, what, x, (low, high), o))
+            seen = own.less(every[o.baseline][1], (name, o.baseline))
+            what = f"difference from {o.baseline}"
+        out += mine.marked(_sequence((name, what), seen, mine.score.size, (low, high), o))
     return tuple(out)
 
 
-def _units(mine: Mine) -> dict[int, float]:
-    """Observation by unit, in the order of first appearance."""
-    task = codes(mine.task, "task")
-    means, _ = task_means(mine.score, task)
-    unit = clusters_of_tasks(task, mine.clusters)
-    sums = np.bincount(unit.index, weights=means)
-    sizes = np.bincount(unit.index)
-    _, first = np.unique(mine.task if mine.clusters is None else mine.clusters, return_index=True)
-    rows = {int((mine.task if mine.clusters is None else mine.clusters)[f]): int(f) for f in first}
-    where = {int(label): i for i, label in enumerate(unit.labels)}  # type: ignore[call-overload] # codes of integers
-    return {u: float(sums[where[u]] / sizes[where[u]]) for u in sorted(rows, key=rows.__getitem__)}
+@dataclass(frozen=True, slots=True)
+class _Tasks:
+    """A contestant's tasks, shape (tasks,): number, mean, cluster, and where each first stands in the table."""
+
+    number: IntArray
+    mean: FloatArray
+    cluster: IntArray
+    place: IntArray
+
+    def less(self, base: _Tasks, names: tuple[str, str]) -> _Tasks:
+        """Differences on the tasks that both have. Raises DataError without one."""
+        shared, at, there = np.intersect1d(self.number, base.number, return_indices=True)
+        if not shared.size:
+            raise DataError(f"{names[0]} and {names[1]} have no task in common", wanted="paired tasks")
+        gap = self.mean[at] - base.mean[there]
+        return _Tasks(shared, gap, self.cluster[at], np.minimum(self.place[at], base.place[there]))
+
+    def units(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and number of tasks of each cluster, in the order in which the clusters first stand in the table."""
+        found, index = np.unique(self.cluster, return_inverse=True)
+        sizes = np.bincount(index).astype(np.float64)
+        place = np.full(found.size, self.place.max())
+        np.minimum.at(place, index, self.place)
+        order = np.argsort(place)
+        return (np.bincount(index, weights=self.mean) / sizes)[order], sizes[order]
+
+
+def _tasks(mine: Mine) -> _Tasks:
+    number, first, index = np.unique(mine.task, return_index=True, return_inverse=True)
+    mean = np.bincount(index, weights=mine.score) / np.bincount(index)
+    cluster = number if mine.clusters is None else mine.clusters[first]
+    return _Tasks(number, mean, cluster, mine.rows[first])
 
 
 def _sequence(
-    name: str, what: str, x: FloatArray, bounds: tuple[float, float], o: SequenceOptions
+    names: tuple[str, str], own: _Tasks, trials: int, bounds: tuple[float, float], o: SequenceOptions
 ) -> list[Line]:
-    found = _of(o, x, bounds)
-    n, mean = x.size, float(x.mean())
-    interval = found.around(mean)
-    none = Unknown("its spread is not used")
-    estimate = Estimate(mean, none, interval, found.method, n, n, n)
-    lines = [line_of(name, what, replace(estimate, method="mean over units"))]
-    if o.null is not None:
-        for side in ("greater", "less"):
+    x, sizes = own.units()
+    # means of scores within bounds may pass them by a rounding error
+    x = np.clip(x, *bounds)
+    alike = bool(np.all(sizes == sizes[0]))
+    found = _of(o, x, None if alike else sizes / sizes.max(), bounds)
+    mean = float(np.average(x, weights=sizes))
+    none = Unknown("no standard error: the interval is not made of one")
+    method = "mean over tasks" if x.size == own.number.size else "mean over tasks, by cluster"
+    name, what = names
+    estimate = Estimate(mean, none, found.around(mean), method, trials, own.number.size, x.size)
+    lines = [line_of(name, what, estimate)]
+    for side in ("greater", "less") if o.null is not None else ():
+        value: Figure = Unknown("clusters differ in size, and the bets of an e-value are not weighted")
+        if alike and o.null is not None:
             value = float(e_process(x, o.null, side=side, bounds=bounds, alpha=1.0 - o.level)[-1])
-            lines.append(
-                plain_line(
-                    name, f"e-value that it is {side} than {o.null:g}", value, "betting e-process", trials=n
-                )
-            )
+        figure = f"e-value that it is {side} than {o.null:g}"
+        lines.append(plain_line(name, figure, value, "betting e-process"))
     return lines
 
 
-def _of(o: SequenceOptions, x: FloatArray, bounds: tuple[float, float]) -> ConfidenceSequence:
+def _of(
+    o: SequenceOptions, x: FloatArray, weights: FloatArray | None, bounds: tuple[float, float]
+) -> ConfidenceSequence:
     if o.method == "betting":
-        return hedged_betting(x, level=o.level, bounds=bounds)
+        return hedged_betting(x, level=o.level, bounds=bounds, weights=weights)
+    if weights is not None:
+        raise DataError(
+            f"{o.method}: for clusters of one size", wanted="tasks, or clusters of as many tasks each",
+            got="clusters that differ in size", fix="take --method betting",
+        )  # fmt: skip
     if o.method == "bernstein":
         return empirical_bernstein(x, level=o.level, bounds=bounds)
     if o.method == "hoeffding":
@@ -220,9 +250,10 @@ class Spending:
     """Where further trials go: (contestant, task, trials) for the cells that get some, and what it buys."""
 
     cells: tuple[tuple[str, str, int], ...]
-    found: Allocation
-    se_before: float
-    se_after: float
+    se_before: Figure
+    se_after: Figure
+    cost: float
+    method: str
 
 
 def spend(
@@ -237,6 +268,11 @@ def spend(
         raise DataError(
             "the noise of a cell needs bounded scores", wanted="--bounds LOW HIGH", got="--unbounded"
         )
+    if not (np.isfinite(budget) and budget > 0.0):
+        raise DataError("--budget: nothing to spend", wanted="a finite number above 0", got=f"{budget:g}")
+    for name, cost in costs.items():
+        if not (np.isfinite(cost) and cost > 0.0):
+            raise DataError(f"--price {name}", wanted="a finite number above 0", got=f"{cost:g}")
     low, high = results.bounds
     who, task = results.contestant, results.task
     shape = (who.size, task.size)
@@ -271,5 +307,10 @@ def spend(
     extra = found.extra.reshape(shape)
     named = sorted(zip(*np.nonzero(extra), strict=True), key=lambda ct: -int(extra[ct]))
     out = tuple((results.names[c], str(task.labels[t]), int(extra[c, t])) for c, t in named)
-    scale = high - low
-    return Spending(out, found, scale * found.variance_before**0.5, scale * found.variance_after**0.5)
+
+    def error(variance: float) -> Figure:
+        untried = Unknown("a contestant has no graded trial of some task")
+        return float((high - low) * variance**0.5) if np.isfinite(variance) else untried
+
+    before, after = error(found.variance_before), error(found.variance_after)
+    return Spending(out, before, after, found.cost, found.method)
